@@ -4,7 +4,7 @@
 use super::{NamedNode, fault_in_full, span};
 use crate::agent::NodeNames;
 use crate::protocol::{AuthenticationMismatch, NobodyServing, NotServing, PeerWarning};
-use crate::types::AdvertPriority;
+use crate::types::{AdvertPriority, Version};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -30,10 +30,16 @@ pub fn sentence(names: &NodeNames, peer: Option<IpAddr>, what: &PeerWarning) -> 
              `min_ttl`; a keepalived sends to IPv6 peers with 64, unless it has unicast_ttl 255 (ip_ttl_errors)"
         ),
         PeerWarning::Rejected(reason) => format!("discarded a message of {peer} ({})", reason.as_str()),
-        PeerWarning::OtherVersion { theirs, ours } => format!(
-            "{peer} speaks {theirs}, and this router speaks {ours}, so that neither hears the other and both may hold \
-             the addresses. Give both the same version ({what})"
-        ),
+        PeerWarning::OtherVersion { theirs, ours } => {
+            let hint = match theirs {
+                Version::V2 => "; keepalived speaks 2 in IPv4 unless global_defs has vrrp_version 3",
+                Version::V3 => "",
+            };
+            format!(
+                "{peer} speaks {theirs}, and this router speaks {ours}, so that neither hears the other and both may \
+                 hold the addresses. Give both the same version{hint} ({what})"
+            )
+        }
         PeerWarning::AuthenticationDiffers(mismatch) => {
             let how = match mismatch {
                 AuthenticationMismatch::OtherPassword => "another password than this router",

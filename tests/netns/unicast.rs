@@ -7,6 +7,7 @@ use super::support::lab::{Way, ip};
 use super::support::wait::stays;
 use super::support::{Config, Daemon, Lab, Node, Router, SOON, ms, wait_for};
 use super::{Pair, WEB, web};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// The addresses of both nodes in both families, as both have them in their file.
@@ -67,6 +68,32 @@ fn a_pair_without_multicast_elects_hands_over_and_fails_over_in_both_families() 
     assert!(!pair.lab.capture().adverts(ms(0)).iter().any(to_group), "nobody has spoken to the group");
     let joined = |name: &str| pair.lab.node(name).ns.run("ip", &["maddress", "show", "dev", "eth0"]);
     assert!(!joined("fe1").contains("224.0.0.18") && !joined("fe1").contains("ff02::12"));
+}
+
+/// VRRPv2 with a password to listed nodes in IPv4, and VRRPv3 to those of IPv6.
+#[test]
+fn a_pair_of_version_2_without_multicast_hands_over_and_returns_without_a_lost_request() {
+    let router = |priority| both(priority).interval("1s").key("version", "2").key("password", "\"secret\"");
+    let pair = Pair::with(&Config::of(&router(200)), &Config::of(&router(100)));
+    let capture = pair.lab.capture();
+    let prober = pair.client_of("fe0");
+    let answer = pair.fe0.ctl(&["demote", "web"]);
+    assert_eq!(answer.code, 0, "{answer:?}");
+    assert_eq!(answer.json["results"][0]["taken_over_by"], "192.0.2.11", "{answer:?}");
+    prober.wait_answer_of(pair.lab.node("fe1"));
+    assert_eq!(pair.fe0.ctl(&["promote", "web"]).code, 0);
+    prober.wait_answer_of(pair.lab.node("fe0"));
+    prober.wait_some_answers();
+    let report = prober.finish();
+    assert_eq!(report.lost, 0, "{report:?}");
+    let adverts = capture.adverts(ms(0));
+    let versions: BTreeSet<_> =
+        adverts.iter().map(|advert| (advert.source.is_ipv4(), advert.version)).collect();
+    assert_eq!(versions.into_iter().collect::<Vec<_>>(), [(false, 3), (true, 2)]);
+    assert_eq!(
+        routes(capture, "fe1", ms(0)),
+        [route("192.0.2.11", "192.0.2.10"), route("2001:db8::b", "2001:db8::a")]
+    );
 }
 
 #[test]
