@@ -290,7 +290,12 @@ impl<S: EndpointSockets> Endpoint<S> {
                 self.messages.push(Route { source, destination }, &self.draft);
                 self.senders.push((key, destination, priority));
             }
-            Err(error) => unreachable!("config refuses what cannot be advertised: {error}"),
+            // `config` refuses what cannot be advertised. A mistake of ours in the core fails the tests;
+            // in service it costs this one message, and not the service.
+            Err(error) if cfg!(debug_assertions) => {
+                unreachable!("config refuses what cannot be advertised: {error}")
+            }
+            Err(_) => {}
         }
     }
 
