@@ -6,8 +6,8 @@ mod warnings;
 
 use super::message::{
     ActiveDoc, AnnounceDoc, ConfigurationDoc, CountersDoc, DemoteResultDoc, DemotedDoc, HookDoc, HookRunDoc,
-    InstanceDoc, LastHeardDoc, PeerDoc, PriorityDoc, ShowDoc, StatusDoc, TakeDoc, TimersDoc, UnattributedDoc,
-    VERSION, VirtualRouterDoc,
+    InstanceDoc, LastHeardDoc, PeerDoc, PriorityDoc, ShowDoc, StandbyDoc, StatusDoc, TakeDoc, TimersDoc,
+    UnattributedDoc, VERSION, VirtualRouterDoc,
 };
 use crate::agent::{AgentSnapshot, HookActivity, HookRun, HookStatus, named};
 use crate::channel::{Afterwards, TakeOutcome};
@@ -93,6 +93,7 @@ impl AgentSnapshot {
     }
 
     fn virtual_router(&self, router: &RouterSnapshot, instance: &InstanceSnapshot) -> VirtualRouterDoc {
+        let standbys = self.standbys(router);
         VirtualRouterDoc {
             name: router.spec.name.to_string().into(),
             interface: instance.key.interface.to_string().into(),
@@ -109,25 +110,15 @@ impl AgentSnapshot {
             faults: router.faults.iter().map(ToString::to_string).collect(),
             demoted: router.demoted.as_ref().map(demoted),
             handing_over: router.handing_over,
-            handover_up_to_ms: self.handover_up_to(router, instance),
+            handover_up_to_ms: handover_up_to(router, instance, &standbys),
             redundant: self.redundancy(router).map(|redundancy| redundancy.is_redundant),
-            standbys: self.standbys(router),
+            standbys,
             drain_partners: self.drain_partners(instance),
             draining: self.draining(instance),
             forwarding: self.forwarding(instance),
             warnings: self.warnings(router, instance),
             counters: counters(&instance.counters),
         }
-    }
-
-    /// How long a planned hand-over would take, in milliseconds.
-    fn handover_up_to(&self, router: &RouterSnapshot, instance: &InstanceSnapshot) -> f64 {
-        let standbys = self.standbys(router);
-        let first = standbys.iter().find(|standby| standby.obstacle.is_none() && !standby.active);
-        let priority =
-            first.map_or(AdvertPriority::LOWEST, |first| AdvertPriority::from_wire(first.priority));
-        let rules = VersionRules::of(instance.version);
-        millis(rules.skew_in_handover(priority, router.spec.interval))
     }
 
     fn instance(&self, router: &RouterSnapshot, instance: &InstanceSnapshot) -> InstanceDoc {
@@ -246,6 +237,14 @@ pub(super) fn refused_demotion(
     let (name, outcome) = (router.spec.name.clone(), DemoteOutcome::Refused { after: Duration::ZERO });
     let result = demote_result(published, &InstanceResult { name, family, outcome }, Some(router));
     DemoteResultDoc { refusal: Some(why.to_owned()), waited_ms: None, ..result }
+}
+
+/// How long a planned hand-over to the first of the nodes that would take over lasts, in milliseconds.
+fn handover_up_to(router: &RouterSnapshot, instance: &InstanceSnapshot, standbys: &[StandbyDoc]) -> f64 {
+    let first = standbys.iter().find(|standby| standby.obstacle.is_none() && !standby.active);
+    let priority = first.map_or(AdvertPriority::LOWEST, |first| AdvertPriority::from_wire(first.priority));
+    let rules = VersionRules::of(instance.version);
+    millis(rules.skew_in_handover(priority, router.spec.interval))
 }
 
 fn priority(router: &RouterSnapshot) -> PriorityDoc {

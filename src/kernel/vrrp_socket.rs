@@ -7,9 +7,9 @@
 //! own addresses ([`martian`]).
 //!
 //! There are two sockets because they need opposite things: the receiver is filtered to the group,
-//! or to what is sent to this host, and asks for ancillary data; the sender must never queue a packet that nobody reads. Both are
-//! bound to an interface by index: an interface that is created again has a new index, and its
-//! sockets must be opened again.
+//! or to what is sent to this host, and asks for ancillary data; the sender must never queue a
+//! packet that nobody reads. Both are bound to an interface by index: an interface that is created
+//! again has a new index, and its sockets must be opened again.
 
 mod martian;
 mod receive;

@@ -25,8 +25,8 @@ use std::time::Duration;
 
 /// On top of the longest Skew_Time: scheduling, and the way there and back.
 const MARGIN: Duration = Duration::from_millis(100);
-/// A fault waits for the shortest Skew_Time that there can be, and for the way there and back, not
-/// longer.
+/// On top of what the version prescribes, a fault waits for a shortened Skew_Time (less than 10 ms) and
+/// the way there and back, not longer.
 const FAULT_PATIENCE: Duration = Duration::from_millis(30);
 /// A stop must end, whatever the interval.
 const STOP_PATIENCE: Duration = Duration::from_secs(3);
