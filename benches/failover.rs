@@ -12,7 +12,7 @@ mod measure;
 mod support;
 
 use measure::machine::{self, Noise};
-use measure::rivals::Kind;
+use measure::rivals::{Kind, Opponent, Seat};
 use measure::samples::signed_milliseconds;
 use measure::{Request, Samples, Table};
 use std::time::Duration;
@@ -52,9 +52,10 @@ fn main() {
 
 fn measure(kind: Kind, interval_ms: u32, runs: usize) -> Samples {
     let lab = Lab::new(&["active", "survivor"]);
-    let _active = kind.start(lab.node("active"), ACTIVE, interval_ms);
+    let opponent = Opponent::from(kind);
+    let _active = opponent.start(Seat::of(&lab, "active", "survivor"), ACTIVE, interval_ms);
     lab.capture().wait_advert(SOON, "active", ms(0), |_| true);
-    let _survivor = kind.start(lab.node("survivor"), SURVIVOR, interval_ms);
+    let _survivor = opponent.start(Seat::of(&lab, "survivor", "active"), SURVIVOR, interval_ms);
     let interval = ms(interval_ms.into());
     let mut overshoot = Samples::default();
     for _ in 0..runs {

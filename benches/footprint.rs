@@ -1,4 +1,5 @@
-//! Memory and processor time: of one router, and of 255 on one interface, compared with keepalived.
+//! Memory and processor time: of one router, and of many on one interface, compared with keepalived;
+//! and of unicast to four other nodes, compared with multicast among the same five nodes.
 //!
 //! The figures are those of the process and its children (keepalived has two processes), from
 //! `/proc`: resident and private memory from `smaps_rollup`, user and system time from `stat`, in
@@ -10,7 +11,7 @@ mod measure;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
-use measure::rivals::{self, Kind, Rival, start_many};
+use measure::rivals::{self, Dialect, Kind, ManyRouters, Opponent, Rival};
 use measure::usage::{Memory, memory, processor_time};
 use measure::{Request, Table, machine};
 use std::time::Duration;
@@ -23,6 +24,8 @@ const SETTLING: Duration = Duration::from_secs(12);
 const WATCHED: Duration = Duration::from_secs(30);
 const ACTIVE: u8 = 200;
 const BACKUP: u8 = 100;
+const PAIR: [&str; 2] = ["active", "backup"];
+const FIVE: [&str; 5] = ["active", "backup", "third", "fourth", "fifth"];
 
 /// The memory and the processor time of one agent.
 struct Used {
@@ -35,7 +38,8 @@ fn main() {
     let request = Request::from_arguments();
     machine::introduce();
     let columns = [
-        "agent     ",
+        "agent              ",
+        "nodes",
         "virtual routers",
         "interval",
         "CPU as Active (%)",
@@ -46,11 +50,19 @@ fn main() {
         "as Backup (KiB)",
     ];
     let table = Table::new("Footprint", &columns);
-    for (count, interval_ms) in [(1, 1000), (255, 1000), (255, 100), (255, 20)] {
+    let pairs =
+        [(1, 1000), (255, 1000), (255, 100), (255, 20)].map(|load| (load, Dialect::Version3, &PAIR[..]));
+    let fives = [(1, 10), (50, 100), (255, 20)]
+        .into_iter()
+        .flat_map(|load| [Dialect::Version3, Dialect::Unicast].map(|dialect| (load, dialect, &FIVE[..])));
+    for ((count, interval_ms), dialect, names) in pairs.into_iter().chain(fives) {
         for kind in [Kind::Vrrpd, Kind::Keepalived] {
-            if request.wants(&format!("{kind} {count} {interval_ms}ms")) {
-                let [active, backup] = measure(kind, count, interval_ms);
-                let mut row = vec![kind.to_string(), count.to_string(), format!("{interval_ms} ms")];
+            let opponent = Opponent { kind, dialect };
+            let nodes = names.len();
+            if request.wants(&format!("{opponent} {nodes} nodes {count} {interval_ms}ms")) {
+                let [active, backup] = measure(ManyRouters { opponent, count, interval_ms }, names);
+                let mut row = vec![opponent.to_string(), nodes.to_string(), count.to_string()];
+                row.push(format!("{interval_ms} ms"));
                 row.extend([&active, &backup].map(|used| format!("{:.2}", used.processor)));
                 row.extend([&active, &backup].map(|used| used.memory.resident.to_string()));
                 row.extend([&active, &backup].map(|used| used.memory.private.to_string()));
@@ -60,18 +72,20 @@ fn main() {
     }
 }
 
-/// Runs a pair, and measures both nodes at the same time.
-fn measure(kind: Kind, count: u8, interval_ms: u32) -> [Used; 2] {
-    let lab = Lab::unwatched(&["active", "backup"]);
-    let active = start_many(kind, lab.node("active"), count, ACTIVE, interval_ms);
-    wait_for(SETTLING * 2, "all are Active", || held(lab.node("active")) == usize::from(count));
-    let backup = start_many(kind, lab.node("backup"), count, BACKUP, interval_ms);
+/// Runs some nodes, the first of which is Active, and measures it and one Backup at the same time.
+fn measure(routers: ManyRouters, names: &[&str]) -> [Used; 2] {
+    let lab = Lab::unwatched(names);
+    let nodes: Vec<&Node> = names.iter().map(|name| lab.node(name)).collect();
+    let active = routers.start(nodes[0], &nodes, ACTIVE);
+    wait_for(SETTLING * 2, "all are Active", || held(nodes[0]) == usize::from(routers.count));
+    let backups: Vec<Rival> = nodes[1..].iter().map(|node| routers.start(node, &nodes, BACKUP)).collect();
+    let backup = &backups[0];
     wait_for_time(SETTLING);
-    let (start, before) = (now(), [&active, &backup].map(time));
+    let (start, before) = (now(), [&active, backup].map(time));
     wait_for_time(WATCHED);
-    let (elapsed, after) = (start.elapsed(), [&active, &backup].map(time));
-    assert_eq!(held(lab.node("active")), usize::from(count), "the Active has every address");
-    assert_eq!(held(lab.node("backup")), 0, "the Backup has none");
+    let (elapsed, after) = (start.elapsed(), [&active, backup].map(time));
+    assert_eq!(held(nodes[0]), usize::from(routers.count), "the Active has every address");
+    assert!(nodes[1..].iter().all(|node| held(node) == 0), "the Backups have none");
     let share = |at: usize| (after[at] - before[at]).as_secs_f64() / elapsed.as_secs_f64() * 100.0;
     [
         Used { processor: share(0), memory: memory(active.pid()) },

@@ -20,7 +20,7 @@ mod measure;
 mod support;
 
 use measure::machine::{self, Noise};
-use measure::rivals::{ADDRESS, Kind, ours};
+use measure::rivals::{ADDRESS, Dialect, Kind, Opponent, Seat};
 use measure::samples::signed_milliseconds;
 use measure::{Request, Samples, Table};
 use std::collections::BTreeMap;
@@ -34,7 +34,7 @@ use std::time::Duration;
 use support::frame::Advert;
 use support::lab::ip;
 use support::prober::Responder;
-use support::{Config, Daemon, Lab, Prober, SOON, ms, wait_for};
+use support::{Config, Daemon, Lab, Prober, Router, SOON, ms, wait_for};
 
 const INTERVAL_MS: u32 = 1000;
 const LEAVER: u8 = 200;
@@ -51,9 +51,9 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Job {
     /// We leave and come back.
-    Ours(Way, Kind),
+    Ours(Way, Opponent),
     /// The other implementation leaves for good, by its orderly end.
-    Rival(Kind),
+    Rival(Opponent),
 }
 
 /// How the Active leaves, and how it comes back.
@@ -122,13 +122,25 @@ fn main() -> ExitCode {
 }
 
 fn all_jobs() -> Vec<Job> {
-    let kinds = [Kind::Vrrpd, Kind::Keepalived, Kind::KeepalivedNopreempt, Kind::Frr];
-    let ours = [Way::Demote, Way::Stop, Way::Check]
-        .into_iter()
-        .flat_map(|way| kinds.map(|kind| Job::Ours(way, kind)));
-    // In VRRPv2 every way to leave begins with the same resignations.
-    let version2 = [Kind::Vrrpd2, Kind::Keepalived2].map(|kind| Job::Ours(Way::Demote, kind));
-    ours.chain(version2).chain([Kind::Keepalived, Kind::Frr].map(Job::Rival)).collect()
+    use Kind::{Frr, Keepalived, KeepalivedNopreempt, Vrrpd};
+    let in_version3 = jobs(
+        Dialect::Version3,
+        &[Way::Demote, Way::Stop, Way::Check],
+        &[Vrrpd, Keepalived, KeepalivedNopreempt, Frr],
+        &[Keepalived, Frr],
+    );
+    // A check that fails begins in these as a demotion does.
+    let ways = [Way::Demote, Way::Stop];
+    let in_version2 = jobs(Dialect::Version2, &ways, &[Vrrpd, Keepalived, Frr], &[Keepalived, Frr]);
+    let in_unicast = jobs(Dialect::Unicast, &ways, &[Vrrpd, Keepalived], &[Keepalived]);
+    [in_version3, in_version2, in_unicast].concat()
+}
+
+/// We leave in each of these ways beside each of the successors, and each of the rivals leaves.
+fn jobs(dialect: Dialect, ways: &[Way], successors: &[Kind], rivals: &[Kind]) -> Vec<Job> {
+    let opponent = |kind: &Kind| Opponent { kind: *kind, dialect };
+    let ours = ways.iter().flat_map(|way| successors.iter().map(move |kind| Job::Ours(*way, opponent(kind))));
+    ours.chain(rivals.iter().map(|kind| Job::Rival(opponent(kind)))).collect()
 }
 
 /// Measures several pairs at a time, each on a LAN of its own, because most of a run is waiting.
@@ -169,44 +181,46 @@ impl Job {
     /// some link events only once a second, for all namespaces together: the start of another pair
     /// would delay FRR.
     fn is_disturbed_by_links(self) -> bool {
-        matches!(self, Self::Ours(_, Kind::Frr) | Self::Rival(Kind::Frr))
+        let (Self::Ours(_, opponent) | Self::Rival(opponent)) = self;
+        opponent.kind == Kind::Frr
     }
 
     fn label(self) -> String {
         match self {
-            Self::Ours(way, kind) => format!("{} {kind}", way.words()[0]),
-            Self::Rival(kind) => format!("{kind} stops"),
+            Self::Ours(way, opponent) => format!("{} {opponent}", way.words()[0]),
+            Self::Rival(opponent) => format!("{opponent} stops"),
         }
     }
 
     fn measure(self, runs: usize) -> Vec<Tally> {
         match self {
-            Self::Ours(way, kind) => measure_ours(way, kind, runs),
-            Self::Rival(kind) => vec![measure_rival(kind, runs)],
+            Self::Ours(way, opponent) => measure_ours(way, opponent, runs),
+            Self::Rival(opponent) => vec![measure_rival(opponent, runs)],
         }
     }
 
     fn print(self, table: &Table, tallies: &[Tally]) {
-        let (words, kind) = match self {
-            Self::Ours(way, kind) => (way.words().map(str::to_owned).to_vec(), kind),
-            Self::Rival(kind) => (vec![self.label()], kind),
+        let (words, opponent) = match self {
+            Self::Ours(way, opponent) => (way.words().map(str::to_owned).to_vec(), opponent),
+            Self::Rival(opponent) => (vec![self.label()], opponent),
         };
         for (words, tally) in words.iter().zip(tallies) {
-            tally.print(table, words, kind);
+            tally.print(table, words, opponent);
         }
     }
 }
 
 /// Takes us out of service and back, again and again, beside a successor of some kind.
-fn measure_ours(way: Way, kind: Kind, runs: usize) -> Vec<Tally> {
+fn measure_ours(way: Way, opponent: Opponent, runs: usize) -> Vec<Tally> {
     let lab = Lab::new(&["leaver", "taker", "client"]);
     let _services = ["leaver", "taker"].map(|name| Responder::start(lab.node(name), ADDRESS));
-    let _taker = kind.start(lab.node("taker"), TAKER, INTERVAL_MS);
+    let _taker = opponent.start(Seat::of(&lab, "taker", "leaver"), TAKER, INTERVAL_MS);
     // The peer shows its checksum flavour before we take over.
     lab.capture().wait_advert(SOON, "taker", ms(0), |_| true);
     let alive = lab.node("leaver").dir().join("alive");
     std::fs::write(&alive, "").expect("the service is alive");
-    let mut us = Daemon::start(lab.node("leaver"), &configuration(way, kind, &alive));
+    let ours = opponent.beside_it(Seat::of(&lab, "leaver", "taker"), LEAVER, INTERVAL_MS);
+    let mut us = Daemon::start(lab.node("leaver"), &configuration(way, &ours, &alive));
     us.wait_state("web", "active");
     let (mut left, mut returned) = (Tally::default(), Tally::default());
     for _ in 0..runs {
@@ -218,14 +232,14 @@ fn measure_ours(way: Way, kind: Kind, runs: usize) -> Vec<Tally> {
 }
 
 /// Does the same for an implementation that can leave only by its orderly end.
-fn measure_rival(kind: Kind, runs: usize) -> Tally {
+fn measure_rival(opponent: Opponent, runs: usize) -> Tally {
     let mut tally = Tally::default();
     for _ in 0..runs {
         let lab = Lab::new(&["leaver", "taker", "client"]);
         let _services = ["leaver", "taker"].map(|name| Responder::start(lab.node(name), ADDRESS));
-        let leaver = kind.start(lab.node("leaver"), LEAVER, INTERVAL_MS);
+        let leaver = opponent.start(Seat::of(&lab, "leaver", "taker"), LEAVER, INTERVAL_MS);
         lab.capture().wait_advert(SOON, "leaver", ms(0), |_| true);
-        let _taker = kind.start(lab.node("taker"), TAKER, INTERVAL_MS);
+        let _taker = opponent.start(Seat::of(&lab, "taker", "leaver"), TAKER, INTERVAL_MS);
         wait_settled(&lab);
         tally.move_away(&lab, || {
             leaver.terminate();
@@ -235,13 +249,12 @@ fn measure_rival(kind: Kind, runs: usize) -> Tally {
     tally
 }
 
-fn configuration(way: Way, kind: Kind, alive: &Path) -> Config {
-    let router = kind.beside_it(ours(LEAVER, INTERVAL_MS));
+fn configuration(way: Way, router: &Router, alive: &Path) -> Config {
     match way {
-        Way::Demote | Way::Stop => Config::of(&router),
+        Way::Demote | Way::Stop => Config::of(router),
         Way::Check => {
             let path = alive.to_str().expect("a readable path");
-            let router = router.key("track", "[{ check = \"service\" }]");
+            let router = router.clone().key("track", "[{ check = \"service\" }]");
             Config::new().file_check("service", path).with(&router)
         }
     }
@@ -320,9 +333,9 @@ impl Tally {
         self.lost.push(prober.finish().lost);
     }
 
-    fn print(&self, table: &Table, what: &str, kind: Kind) {
+    fn print(&self, table: &Table, what: &str, opponent: Opponent) {
         let runs = self.lost.len();
-        let head = [what.to_owned(), kind.to_string(), runs.to_string()];
+        let head = [what.to_owned(), opponent.to_string(), runs.to_string()];
         let lost = [self.lost.iter().sum::<usize>(), self.lost.iter().copied().max().unwrap_or(0)];
         let cells = |samples: &Samples| {
             if samples.count() == 0 { std::array::from_fn(|_| "–".to_owned()) } else { samples.cells() }

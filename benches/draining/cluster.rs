@@ -179,7 +179,7 @@ impl RivalNode {
                 let addresses = ["192.0.2.50/24", "2001:db8::50/64"];
                 RunningRival::Frr(Frr::start(node, &PeerRouter::new(priority, 1000, &addresses)))
             }
-            Kind::Vrrpd | Kind::KeepalivedNopreempt | Kind::Vrrpd2 | Kind::Keepalived2 => {
+            Kind::Vrrpd | Kind::KeepalivedNopreempt => {
                 unreachable!("{kind} does not come back by itself")
             }
         };

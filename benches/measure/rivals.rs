@@ -1,8 +1,8 @@
 //! The implementations that are compared, all started with the same parameters.
 
-use crate::support::peers::{Frr, PeerRouter, keepalived, keepalived_with};
+use crate::support::peers::{Frr, PeerRouter, keepalived, keepalived_unicast, keepalived_with};
 use crate::support::process::Process;
-use crate::support::{Config, Daemon, Node, Router};
+use crate::support::{Config, Daemon, Lab, Node, Router};
 use nix::unistd::Pid;
 use std::fmt::Write;
 use std::fmt::{self, Display, Formatter};
@@ -19,10 +19,39 @@ pub(crate) enum Kind {
     Keepalived,
     KeepalivedNopreempt,
     Frr,
-    /// vrrpd in VRRPv2, with a password.
-    Vrrpd2,
-    /// keepalived in VRRPv2, which is its default, with a password.
-    Keepalived2,
+}
+
+/// How the nodes of a pair speak to one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// VRRPv3 to the multicast group.
+    Version3,
+    /// VRRPv2, keepalived's default, to the multicast group; with a password, if the other
+    /// implementation has passwords.
+    Version2,
+    /// VRRPv3 to listed nodes.
+    Unicast,
+}
+
+/// An implementation as the other half of a pair with us, or of a pair of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Opponent {
+    pub(crate) kind: Kind,
+    pub(crate) dialect: Dialect,
+}
+
+/// A node, and the other one of its pair.
+#[derive(Clone, Copy)]
+pub(crate) struct Seat<'a> {
+    pub(crate) node: &'a Node,
+    pub(crate) other: &'a Node,
+}
+
+impl<'a> Seat<'a> {
+    /// The node of this name in a lab, and the other one of its pair.
+    pub(crate) fn of(lab: &'a Lab, node: &str, other: &str) -> Self {
+        Self { node: lab.node(node), other: lab.node(other) }
+    }
 }
 
 /// The password of the pairs in VRRPv2.
@@ -35,29 +64,64 @@ pub(crate) enum Rival {
     Frr(Frr),
 }
 
-impl Kind {
+impl Opponent {
     /// Starts one router, VRID 51, named `web` if it can have a name, with [`ADDRESS`].
-    pub(crate) fn start(self, node: &Node, priority: u8, interval_ms: u32) -> Rival {
+    pub(crate) fn start(self, seat: Seat<'_>, priority: u8, interval_ms: u32) -> Rival {
         let peer = PeerRouter::new(priority, interval_ms, ADDRESSES);
-        match self {
-            Self::Vrrpd | Self::Vrrpd2 => {
-                Rival::Vrrpd(Daemon::start(node, &Config::of(&self.beside_it(ours(priority, interval_ms)))))
-            }
-            Self::Keepalived2 => Rival::Keepalived(keepalived(node, &peer.version2(Some(PASSWORD)))),
-            Self::Keepalived => Rival::Keepalived(keepalived(node, &peer)),
-            Self::KeepalivedNopreempt => Rival::Keepalived(keepalived(node, &peer.nopreempt())),
-            Self::Frr => Rival::Frr(Frr::start(node, &peer)),
+        let peer = match self.dialect {
+            Dialect::Version3 | Dialect::Unicast => peer,
+            Dialect::Version2 => peer.version2(self.password()),
+        };
+        match self.kind {
+            Kind::Vrrpd => Rival::Vrrpd(Daemon::start(
+                seat.node,
+                &Config::of(&self.beside_it(seat, priority, interval_ms)),
+            )),
+            Kind::Keepalived => Rival::Keepalived(self.keepalived(seat, &peer)),
+            Kind::KeepalivedNopreempt => Rival::Keepalived(self.keepalived(seat, &peer.nopreempt())),
+            Kind::Frr => Rival::Frr(Frr::start(seat.node, &peer)),
         }
     }
 
-    /// Our router, with the version that this implementation speaks.
-    pub(crate) fn beside_it(self, ours: Router) -> Router {
-        match self {
-            Self::Vrrpd2 | Self::Keepalived2 => {
-                ours.key("version", "2").key("password", &format!("{PASSWORD:?}"))
+    /// Our own router on a node, as it must speak beside this implementation.
+    pub(crate) fn beside_it(self, seat: Seat<'_>, priority: u8, interval_ms: u32) -> Router {
+        let ours = ours(priority, interval_ms);
+        match self.dialect {
+            Dialect::Version3 => ours,
+            Dialect::Version2 => {
+                let ours = ours.key("version", "2");
+                self.password()
+                    .map_or(ours.clone(), |password| ours.key("password", &format!("{password:?}")))
             }
-            Self::Vrrpd | Self::Keepalived | Self::KeepalivedNopreempt | Self::Frr => ours,
+            Dialect::Unicast => {
+                let nodes = [seat.node, seat.other].map(|node| node.v4().to_string());
+                ours.key("unicast_peers", &format!("{nodes:?}"))
+            }
         }
+    }
+
+    fn keepalived(self, seat: Seat<'_>, router: &PeerRouter) -> Process {
+        match self.dialect {
+            Dialect::Version3 | Dialect::Version2 => keepalived(seat.node, router),
+            Dialect::Unicast => {
+                let [source, peer] = [seat.node, seat.other].map(|node| node.v4().to_string());
+                keepalived_unicast(seat.node, router, &source, &peer)
+            }
+        }
+    }
+
+    /// FRR has no passwords.
+    const fn password(self) -> Option<&'static str> {
+        match self.kind {
+            Kind::Vrrpd | Kind::Keepalived | Kind::KeepalivedNopreempt => Some(PASSWORD),
+            Kind::Frr => None,
+        }
+    }
+}
+
+impl From<Kind> for Opponent {
+    fn from(kind: Kind) -> Self {
+        Self { kind, dialect: Dialect::Version3 }
     }
 }
 
@@ -88,9 +152,17 @@ impl Display for Kind {
             Self::Keepalived => "keepalived",
             Self::KeepalivedNopreempt => "keepalived, nopreempt",
             Self::Frr => "FRR",
-            Self::Vrrpd2 => "vrrpd, VRRPv2",
-            Self::Keepalived2 => "keepalived, VRRPv2",
         })
+    }
+}
+
+impl Display for Opponent {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.dialect {
+            Dialect::Version3 => write!(f, "{}", self.kind),
+            Dialect::Version2 => write!(f, "{}, VRRPv2", self.kind),
+            Dialect::Unicast => write!(f, "{}, unicast", self.kind),
+        }
     }
 }
 
@@ -99,29 +171,65 @@ pub(crate) fn ours(priority: u8, interval_ms: u32) -> Router {
     Router::new("web").priority(priority).interval(&format!("{interval_ms}ms")).addresses(ADDRESSES)
 }
 
-/// Starts many routers with one address each, VRIDs 1 to `count`; of vrrpd or of keepalived.
-pub(crate) fn start_many(kind: Kind, node: &Node, count: u8, priority: u8, interval_ms: u32) -> Rival {
-    let address = |vrid: u8| format!("198.51.100.{vrid}/32");
-    match kind {
-        Kind::Vrrpd => {
-            let config = (1..=count).fold(Config::new(), |config, vrid| {
-                let router = Router::new(&format!("r{vrid}")).vrid(vrid).priority(priority);
-                config.with(&router.interval(&format!("{interval_ms}ms")).addresses(&[&address(vrid)]))
-            });
-            Rival::Vrrpd(Daemon::start(node, &config))
-        }
-        Kind::Keepalived => {
-            let instance = |vrid| keepalived_instance(vrid, priority, interval_ms, &[address(vrid)], &[]);
-            let text: String = (1..=count).map(instance).collect();
-            Rival::Keepalived(keepalived_with(node, &(keepalived_head() + &text)))
-        }
-        Kind::KeepalivedNopreempt | Kind::Frr | Kind::Vrrpd2 | Kind::Keepalived2 => {
-            unreachable!("FRR wants an interface for each, and another version costs the same: not measured")
+/// Many routers with one address each, VRIDs 1 to `count`; of vrrpd or of keepalived, in VRRPv3.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ManyRouters {
+    pub(crate) opponent: Opponent,
+    pub(crate) count: u8,
+    pub(crate) interval_ms: u32,
+}
+
+impl ManyRouters {
+    /// Starts them on a node. In unicast all of `nodes` are listed: vrrpd leaves itself out.
+    pub(crate) fn start(self, node: &Node, nodes: &[&Node], priority: u8) -> Rival {
+        let Self { opponent: Opponent { kind, dialect }, count, interval_ms } = self;
+        let address = |vrid: u8| format!("198.51.100.{vrid}/32");
+        let listed = match dialect {
+            Dialect::Version3 => None,
+            Dialect::Unicast => Some(nodes.iter().map(|node| node.v4().to_string())),
+            Dialect::Version2 => unreachable!("another version costs the same: not measured"),
+        };
+        let listed: Option<Vec<String>> = listed.map(Iterator::collect);
+        match kind {
+            Kind::Vrrpd => {
+                let config = (1..=count).fold(Config::new(), |config, vrid| {
+                    let router = Router::new(&format!("r{vrid}")).vrid(vrid).priority(priority);
+                    let router = router.interval(&format!("{interval_ms}ms")).addresses(&[&address(vrid)]);
+                    config.with(&match &listed {
+                        Some(nodes) => router.key("unicast_peers", &format!("{nodes:?}")),
+                        None => router,
+                    })
+                });
+                Rival::Vrrpd(Daemon::start(node, &config))
+            }
+            Kind::Keepalived => {
+                let own = node.v4().to_string();
+                let peers = listed.map(|nodes| {
+                    let others: Vec<_> = nodes.into_iter().filter(|other| *other != own).collect();
+                    unicast_section(&own, &others)
+                });
+                let peers = peers.unwrap_or_default();
+                let instance = |vrid| {
+                    let text = keepalived_instance(vrid, priority, interval_ms, &[address(vrid)], &[]);
+                    text.replacen("  virtual_ipaddress", &format!("{peers}  virtual_ipaddress"), 1)
+                };
+                let text: String = (1..=count).map(instance).collect();
+                Rival::Keepalived(keepalived_with(node, &(keepalived_head() + &text)))
+            }
+            Kind::KeepalivedNopreempt | Kind::Frr => {
+                unreachable!("FRR wants an interface for each router: not measured")
+            }
         }
     }
 }
 
-/// Whether this is an address of [`start_many`].
+/// The part of an instance of keepalived that lists the other nodes.
+fn unicast_section(own: &str, others: &[String]) -> String {
+    let others = others.join("\n    ");
+    format!("  unicast_src_ip {own}\n  unicast_peer {{\n    {others}\n  }}\n")
+}
+
+/// Whether this is an address of [`ManyRouters`].
 pub(crate) fn is_one_of_many(address: IpAddr) -> bool {
     matches!(address, IpAddr::V4(address) if address.octets().starts_with(&[198, 51, 100]))
 }
@@ -138,9 +246,7 @@ pub(crate) fn start_large(kind: Kind, node: &Node, advertised: &[String], exclud
             let instance = keepalived_instance(51, 200, 100, advertised, excluded);
             Rival::Keepalived(keepalived_with(node, &(keepalived_head() + &instance)))
         }
-        Kind::KeepalivedNopreempt | Kind::Frr | Kind::Vrrpd2 | Kind::Keepalived2 => {
-            unreachable!("FRR has no excluded addresses, and another version costs the same")
-        }
+        Kind::KeepalivedNopreempt | Kind::Frr => unreachable!("FRR has no excluded addresses"),
     }
 }
 
