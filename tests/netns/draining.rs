@@ -5,6 +5,7 @@ use super::nodes::{knowing, write_key};
 use super::support::tcp::{LongConnections, Requests, Service};
 use super::support::wait::stays;
 use super::support::{Config, Daemon, Lab, Router, SOON, ms, wait_for};
+use super::unicast::NODES;
 use super::{WEB, web};
 use serde_json::Value;
 use std::time::Duration;
@@ -28,9 +29,9 @@ fn router(priority: u8) -> Router {
 }
 
 impl DrainingPair {
-    fn new() -> Self {
+    fn of(routers: impl Fn(u8) -> Router) -> Self {
         let lab = Lab::new(&["fe0", "fe1", "client"]);
-        let (first, second) = (knowing(&lab, "fe0", &router(200)), knowing(&lab, "fe1", &router(100)));
+        let (first, second) = (knowing(&lab, "fe0", &routers(200)), knowing(&lab, "fe1", &routers(100)));
         Self::on(lab, &first, &second)
     }
 
@@ -45,7 +46,11 @@ impl DrainingPair {
 
     /// A pair of which each could leave its connections to the other.
     fn proven() -> Self {
-        let pair = Self::new();
+        Self::proven_of(router)
+    }
+
+    fn proven_of(routers: impl Fn(u8) -> Router) -> Self {
+        let pair = Self::of(routers);
         for daemon in [&pair.fe0, &pair.fe1] {
             wait_proven(daemon);
         }
@@ -103,7 +108,22 @@ fn drain_end(daemon: &Daemon) -> Value {
 
 #[test]
 fn connections_outlive_a_demotion_and_the_way_back() {
-    let pair = DrainingPair::proven();
+    assert_nothing_is_cut(&DrainingPair::proven());
+}
+
+/// Nodes of VRRPv2 that list one another: what they tell one another about connections goes that way,
+/// too.
+#[test]
+fn connections_outlive_it_in_unicast_and_in_version_2_as_well() {
+    let pair = DrainingPair::proven_of(|priority| {
+        router(priority).interval("1s").key("version", "2").key("unicast_peers", NODES)
+    });
+    assert_nothing_is_cut(&pair);
+    assert!(pair.lab.capture().adverts(ms(0)).iter().all(|advert| !advert.destination.is_multicast()));
+}
+
+/// Demotes `fe0` and takes it back, twice.
+fn assert_nothing_is_cut(pair: &DrainingPair) {
     let client = pair.lab.node("client");
     let long = [pair.open(WEB, 6), pair.open(WEB6, 6)];
     let requests = [Requests::start(client, WEB, 100), Requests::start(client, WEB6, 100)];

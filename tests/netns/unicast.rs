@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// The addresses of both nodes in both families, as both have them in their file.
-const NODES: &str = "[\"192.0.2.10\", \"192.0.2.11\", \"2001:db8::a\", \"2001:db8::b\"]";
+pub(super) const NODES: &str = "[\"192.0.2.10\", \"192.0.2.11\", \"2001:db8::a\", \"2001:db8::b\"]";
 const NODES4: &str = "[\"192.0.2.10\", \"192.0.2.11\"]";
 
 fn both(priority: u8) -> Router {
