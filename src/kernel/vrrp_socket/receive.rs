@@ -4,6 +4,7 @@ use super::open_raw;
 use crate::kernel::filter::{
     self, IPV4_BOTH, IPV4_GROUP, IPV4_HOST, IPV6_BOTH, IPV6_GROUP, IPV6_HOST, Instruction,
 };
+use crate::kernel::membership::{self, GroupMembership};
 use crate::kernel::socket_error::{Context, SocketError};
 use crate::kernel::sys::{self, Headers};
 use crate::types::{Family, InterfaceName};
@@ -12,7 +13,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, RecvMsg, SockaddrIn6, SockaddrLike, recvmmsg, setsockopt, sockopt,
 };
-use socket2::{InterfaceIndexOrAddress, Socket};
+use socket2::Socket;
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -103,13 +104,6 @@ impl Addressee {
     }
 }
 
-/// Whether the socket is a member of the group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum GroupMembership {
-    Joined,
-    None,
-}
-
 /// Receives the packets of one family on one interface.
 #[derive(Debug)]
 pub struct ReceiveSocket {
@@ -172,25 +166,7 @@ impl ReceiveSocket {
         if wanted == self.membership {
             return Ok(());
         }
-        let interface = InterfaceIndexOrAddress::Index(self.context.index);
-        // RFC9568-7.2-5
-        match (self.family.group(), wanted) {
-            (IpAddr::V4(group), GroupMembership::Joined) => {
-                self.context.step("join 224.0.0.18", self.socket.join_multicast_v4_n(&group, &interface))?;
-            }
-            (IpAddr::V4(group), GroupMembership::None) => {
-                self.context
-                    .step("leave 224.0.0.18", self.socket.leave_multicast_v4_n(&group, &interface))?;
-            }
-            (IpAddr::V6(group), GroupMembership::Joined) => {
-                let joined = self.socket.join_multicast_v6(&group, self.context.index);
-                self.context.step("join ff02::12", joined)?;
-            }
-            (IpAddr::V6(group), GroupMembership::None) => {
-                let left = self.socket.leave_multicast_v6(&group, self.context.index);
-                self.context.step("leave ff02::12", left)?;
-            }
-        }
+        membership::change(&self.socket, self.context, self.family, wanted)?;
         self.membership = wanted;
         Ok(())
     }
