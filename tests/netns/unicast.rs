@@ -137,7 +137,7 @@ fn a_source_address_that_comes_later_ends_its_fault() {
     let lab = Lab::new(&["fe0", "fe1"]);
     let node = lab.node("fe0");
     let fe0 = Daemon::start(node, &Config::of(&unicast(200).key("source_address", "\"192.0.2.77\"")));
-    fe0.wait_faults("web", "ipv4", &["interface eth0 no IPv4 address"]);
+    fe0.wait_faults("web", "ipv4", &["interface eth0 no source address 192.0.2.77"]);
     node.ns.ip("address add 192.0.2.77/24 dev eth0");
     fe0.wait_state("web", "active");
     wait_for(SOON, "it speaks from that address", || {
