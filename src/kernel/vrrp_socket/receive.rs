@@ -1,9 +1,7 @@
 //! Receiving: a packet becomes a [`Carrier`] and the octets of a message.
 
 use super::open_raw;
-use crate::kernel::filter::{
-    self, IPV4_BOTH, IPV4_GROUP, IPV4_HOST, IPV6_BOTH, IPV6_GROUP, IPV6_HOST, Instruction,
-};
+use crate::kernel::filter::{self, AcceptedPart, Instruction};
 use crate::kernel::membership::{self, GroupMembership};
 use crate::kernel::socket_error::{Context, SocketError};
 use crate::kernel::sys::{self, Headers};
@@ -85,15 +83,13 @@ impl Addressee {
         if self == other { self } else { Self::Both }
     }
 
-    const fn program(self, family: Family) -> &'static [Instruction] {
-        match (family, self) {
-            (Family::Ipv4, Self::Group) => &IPV4_GROUP,
-            (Family::Ipv4, Self::Host) => &IPV4_HOST,
-            (Family::Ipv4, Self::Both) => &IPV4_BOTH,
-            (Family::Ipv6, Self::Group) => &IPV6_GROUP,
-            (Family::Ipv6, Self::Host) => &IPV6_HOST,
-            (Family::Ipv6, Self::Both) => &IPV6_BOTH,
-        }
+    fn program(self, family: Family) -> Vec<Instruction> {
+        let parts: &[AcceptedPart] = match self {
+            Self::Group => &[AcceptedPart::Group],
+            Self::Host => &[AcceptedPart::Host],
+            Self::Both => &[AcceptedPart::Host, AcceptedPart::Group],
+        };
+        filter::advertisements(family, parts)
     }
 
     const fn membership(self) -> GroupMembership {
@@ -138,7 +134,7 @@ impl ReceiveSocket {
         addressee: Addressee,
     ) -> Result<Self, SocketError> {
         let context = Context { interface, index };
-        let socket = open_raw(context, family, addressee.program(family))?;
+        let socket = open_raw(context, family, &addressee.program(family))?;
         let grown = grow_buffer(&socket);
         context.step("enlarge the receive buffer", grown)?;
         let ancillary = match family {
@@ -157,7 +153,7 @@ impl ReceiveSocket {
     /// # Errors
     /// [`SocketError`], with the step that failed; the socket may hear less than before.
     pub fn hear(&mut self, addressee: Addressee) -> Result<(), SocketError> {
-        let attached = filter::attach(&self.socket, addressee.program(self.family));
+        let attached = filter::attach(&self.socket, &addressee.program(self.family));
         self.context.step("attach a filter to a raw socket", attached)?;
         self.join_or_leave(addressee.membership())
     }
