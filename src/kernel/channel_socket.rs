@@ -1,15 +1,16 @@
 //! The UDP sockets of the channel between nodes: one for each interface and family.
 //!
-//! Owns the kernel's side: a socket hears one interface only, joins VRRP's group there, sends with
-//! TTL or Hop Limit 255 and believes no datagram with another one, so that nobody beyond the link
-//! can send us anything. Must not know what is inside a datagram.
+//! Owns the kernel's side: a socket hears one interface only, is a member of VRRP's group there if it
+//! is told to be, sends with TTL or Hop Limit 255, and says with which one a datagram has arrived. Must
+//! not know what is inside a datagram, nor from where one may come.
 
+use super::membership::{self, GroupMembership};
 use super::socket_error::{Context, SocketError};
 use crate::types::{Family, InterfaceName};
 use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg, setsockopt, sockopt,
 };
-use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::num::NonZeroU32;
@@ -17,7 +18,7 @@ use std::os::fd::AsRawFd;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
-/// TTL and Hop Limit: a router would have lowered it (RFC 5082).
+/// TTL and Hop Limit of what is sent: a router lowers it (RFC 5082).
 const TTL: u32 = 255;
 /// Datagrams in one call of [`ChannelSocket::receive`]: a flood must not keep the caller from its
 /// other work.
@@ -30,6 +31,8 @@ const ROOM: usize = 2048;
 pub struct ChannelDatagram {
     /// Its source address.
     pub source: IpAddr,
+    /// Its TTL or Hop Limit: below 255, it was routed.
+    pub ttl: u8,
     /// Its octets.
     pub octets: Vec<u8>,
 }
@@ -38,12 +41,13 @@ pub struct ChannelDatagram {
 #[derive(Debug)]
 pub struct ChannelSocket {
     socket: UdpSocket,
-    index: u32,
+    context: Context,
+    family: Family,
     port: u16,
 }
 
 impl ChannelSocket {
-    /// Opens the socket and joins VRRP's group. To be called in a tokio runtime.
+    /// Opens the socket, as a member of VRRP's group or not. To be called in a tokio runtime.
     ///
     /// # Errors
     /// [`SocketError`], with the step that failed; `AddrInUse`: another program has the port.
@@ -52,6 +56,7 @@ impl ChannelSocket {
         index: u32,
         family: Family,
         port: u16,
+        group: GroupMembership,
     ) -> Result<Self, SocketError> {
         let context = Context { interface, index };
         let domain = match family {
@@ -76,14 +81,18 @@ impl ChannelSocket {
             }
         };
         let prepared = match family {
-            Family::Ipv4 => prepare_ipv4(&socket, index),
+            Family::Ipv4 => prepare_ipv4(&socket),
             Family::Ipv6 => prepare_ipv6(&socket, index),
         };
         context.step("prepare a UDP socket", prepared)?;
+        match group {
+            GroupMembership::Joined => membership::change(&socket, context, family, group)?,
+            GroupMembership::None => {}
+        }
         // Last: from here on datagrams are queued, and each must have its TTL with it.
         context.step("bind a UDP socket to its port", socket.bind(&any.into()))?;
         let socket = context.step("watch a UDP socket", UdpSocket::from_std(socket.into()))?;
-        Ok(Self { socket, index, port })
+        Ok(Self { socket, context, family, port })
     }
 
     /// Waits until [`Self::receive`] may have something.
@@ -97,7 +106,15 @@ impl ChannelSocket {
     /// The index of the interface. An interface that is created again has another one.
     #[must_use]
     pub const fn index(&self) -> u32 {
-        self.index
+        self.context.index
+    }
+
+    /// Joins the group, or leaves it. The socket is not what it is told to become.
+    ///
+    /// # Errors
+    /// [`SocketError`]; the socket stays what it was.
+    pub fn change_membership(&self, wanted: GroupMembership) -> Result<(), SocketError> {
+        membership::change(&SockRef::from(&self.socket), self.context, self.family, wanted)
     }
 
     /// Sends a datagram from this address, to one node or to the group.
@@ -107,9 +124,9 @@ impl ChannelSocket {
     pub fn send(&self, source: IpAddr, to: IpAddr, octets: &[u8]) -> io::Result<()> {
         let destination = match to {
             IpAddr::V4(to) => SocketAddr::V4(SocketAddrV4::new(to, self.port)),
-            IpAddr::V6(to) => SocketAddr::V6(SocketAddrV6::new(to, self.port, 0, self.index)),
+            IpAddr::V6(to) => SocketAddr::V6(SocketAddrV6::new(to, self.port, 0, self.index())),
         };
-        let index = i32::try_from(self.index).map_err(io::Error::other)?;
+        let index = i32::try_from(self.index()).map_err(io::Error::other)?;
         let ipv4;
         let ipv6;
         let control = match source {
@@ -124,7 +141,7 @@ impl ChannelSocket {
             IpAddr::V6(source) => {
                 ipv6 = libc::in6_pktinfo {
                     ipi6_addr: libc::in6_addr { s6_addr: source.octets() },
-                    ipi6_ifindex: self.index,
+                    ipi6_ifindex: self.index(),
                 };
                 ControlMessage::Ipv6PacketInfo(&ipv6)
             }
@@ -135,8 +152,7 @@ impl ChannelSocket {
         Ok(())
     }
 
-    /// Takes what is queued, at most 32 datagrams. Datagrams from beyond the link, and those that are
-    /// longer than any of ours, are left out.
+    /// Takes what is queued, at most 32 datagrams. Those that are longer than any of ours are left out.
     ///
     /// # Errors
     /// The kernel's error, `WouldBlock` if nothing is queued.
@@ -168,20 +184,18 @@ impl ChannelSocket {
         }
         let source = received.address.as_ref().and_then(address);
         let (length, cut) = (received.bytes, received.flags.contains(MsgFlags::MSG_TRUNC));
-        let ours = ttl == i32::try_from(TTL).ok() && !cut;
-        let octets = room.get(..length).filter(|_| ours);
-        Ok(source.zip(octets).map(|(source, octets)| ChannelDatagram { source, octets: octets.to_vec() }))
+        let octets = room.get(..length).filter(|_| !cut);
+        let parts = source.zip(ttl.and_then(|ttl| u8::try_from(ttl).ok())).zip(octets);
+        Ok(parts.map(|((source, ttl), octets)| ChannelDatagram { source, ttl, octets: octets.to_vec() }))
     }
 }
 
-fn prepare_ipv4(socket: &Socket, index: u32) -> io::Result<()> {
+fn prepare_ipv4(socket: &Socket) -> io::Result<()> {
     socket.set_multicast_all_v4(false)?;
     socket.set_multicast_ttl_v4(TTL)?;
     socket.set_ttl_v4(TTL)?;
     socket.set_multicast_loop_v4(false)?;
-    setsockopt(socket, sockopt::Ipv4RecvTtl, &true)?;
-    let IpAddr::V4(group) = Family::Ipv4.group() else { unreachable!("the IPv4 group is an IPv4 address") };
-    socket.join_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(index))
+    Ok(setsockopt(socket, sockopt::Ipv4RecvTtl, &true)?)
 }
 
 fn prepare_ipv6(socket: &Socket, index: u32) -> io::Result<()> {
@@ -190,9 +204,7 @@ fn prepare_ipv6(socket: &Socket, index: u32) -> io::Result<()> {
     socket.set_unicast_hops_v6(TTL)?;
     socket.set_multicast_loop_v6(false)?;
     socket.set_multicast_if_v6(index)?;
-    setsockopt(socket, sockopt::Ipv6RecvHopLimit, &true)?;
-    let IpAddr::V6(group) = Family::Ipv6.group() else { unreachable!("the IPv6 group is an IPv6 address") };
-    socket.join_multicast_v6(&group, index)
+    Ok(setsockopt(socket, sockopt::Ipv6RecvHopLimit, &true)?)
 }
 
 fn address(storage: &SockaddrStorage) -> Option<IpAddr> {

@@ -17,6 +17,7 @@
 //! kernel delivers whole datagrams only; those that it reassembled are recognized when they are
 //! received).
 
+use crate::types::Family;
 use crate::wire::{PROBE_PORT, PROBE_SOURCE_IPV4, PROBE_SOURCE_IPV6};
 use socket2::SockFilter;
 use std::collections::BTreeSet;
@@ -72,48 +73,64 @@ const WHOLE: u32 = 0xffff_ffff;
 /// For sockets that only send: accepts no packet.
 pub const NOTHING: [Instruction; 1] = [ret(0)];
 
-/// IPv4: the destination address is 224.0.0.18. The packet's data starts at its IP header.
-pub const IPV4_GROUP: [Instruction; 4] = [
+/// What a receiving socket of VRRP accepts: packets that any of these parts accepts.
+pub fn advertisements(family: Family, parts: &[AcceptedPart]) -> Vec<Instruction> {
+    let mut program = match family {
+        Family::Ipv4 => Vec::new(),
+        Family::Ipv6 => IPV6_MESSAGE.to_vec(),
+    };
+    for part in parts {
+        program.extend_from_slice(match (family, part) {
+            (Family::Ipv4, AcceptedPart::Host) => &IPV4_HOST,
+            (Family::Ipv4, AcceptedPart::Group) => &IPV4_GROUP,
+            (Family::Ipv6, AcceptedPart::Host) => &IPV6_HOST,
+            (Family::Ipv6, AcceptedPart::Group) => &IPV6_GROUP,
+        });
+    }
+    program.push(ret(0));
+    program
+}
+
+/// A part of [`advertisements`]. It accepts a packet, or goes on behind its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AcceptedPart {
+    /// The destination address is no group. As only what is sent to this host arrives at all, it is an
+    /// address of this host, or the IPv4 address of all hosts of a network, which is counted.
+    Host,
+    /// The destination address is that of VRRP's group.
+    Group,
+}
+
+/// The packet's data starts at its IP header.
+const IPV4_GROUP: [Instruction; 3] = [
     load(LOAD_WORD, 16), // destination address
     equal(0xe000_0012, 0, 1),
     ret(WHOLE),
-    ret(0),
 ];
 
-/// IPv4: the destination address is no group. As only what is sent to this host arrives at all, it
-/// is an address of this host, or the address of all hosts of a network, which is counted.
-pub const IPV4_HOST: [Instruction; 4] = [
+const IPV4_HOST: [Instruction; 3] = [
     load(LOAD_WORD, 16), // destination address
     Instruction { code: JUMP_AT_LEAST, if_true: 1, if_false: 0, operand: 0xe000_0000 },
     ret(WHOLE),
-    ret(0),
 ];
 
-/// IPv4: as [`IPV4_GROUP`] and [`IPV4_HOST`].
-pub const IPV4_BOTH: [Instruction; 5] = [
-    load(LOAD_WORD, 16), // destination address
-    equal(0xe000_0012, 1, 0),
-    Instruction { code: JUMP_AT_LEAST, if_true: 1, if_false: 0, operand: 0xe000_0000 },
-    ret(WHOLE),
-    ret(0),
-];
-
-/// IPv6: the destination address is no group, and the message follows the IPv6 header directly.
-pub const IPV6_HOST: [Instruction; 6] = [
+/// IPv6: drops what does not follow the IPv6 header directly. RFC 9568 §5.1.2 does not provide for
+/// extension headers in front of an ADVERTISEMENT.
+///
+/// The packet's data starts behind the IPv6 header, hence the offsets from the network header.
+const IPV6_MESSAGE: [Instruction; 3] = [
     load(LOAD_OCTET, NETWORK + 6), // next header
-    equal(112, 0, 3),
+    equal(112, 1, 0),
+    ret(0),
+];
+
+const IPV6_HOST: [Instruction; 3] = [
     load(LOAD_OCTET, NETWORK + 24), // destination address, first octet
     equal(0xff, 1, 0),
     ret(WHOLE),
-    ret(0),
 ];
 
-/// IPv6: as [`IPV6_GROUP`] and [`IPV6_HOST`].
-pub const IPV6_BOTH: [Instruction; 14] = [
-    load(LOAD_OCTET, NETWORK + 6), // next header
-    equal(112, 0, 11),
-    load(LOAD_OCTET, NETWORK + 24), // destination address, first octet
-    equal(0xff, 0, 8),
+const IPV6_GROUP: [Instruction; 9] = [
     load(LOAD_WORD, NETWORK + 24), // destination address, first of four words
     equal(0xff02_0000, 0, 7),
     load(LOAD_WORD, NETWORK + 28),
@@ -123,26 +140,6 @@ pub const IPV6_BOTH: [Instruction; 14] = [
     load(LOAD_WORD, NETWORK + 36),
     equal(0x12, 0, 1),
     ret(WHOLE),
-    ret(0),
-];
-
-/// IPv6: the destination address is ff02::12, and the message follows the IPv6 header directly.
-///
-/// The packet's data starts behind the IPv6 header, hence the offsets from the network header. RFC
-/// 9568 §5.1.2 does not provide for extension headers in front of an ADVERTISEMENT.
-pub const IPV6_GROUP: [Instruction; 12] = [
-    load(LOAD_OCTET, NETWORK + 6), // next header
-    equal(112, 0, 9),
-    load(LOAD_WORD, NETWORK + 24), // destination address, first of four words
-    equal(0xff02_0000, 0, 7),
-    load(LOAD_WORD, NETWORK + 28),
-    equal(0, 0, 5),
-    load(LOAD_WORD, NETWORK + 32),
-    equal(0, 0, 3),
-    load(LOAD_WORD, NETWORK + 36),
-    equal(0x12, 0, 1),
-    ret(WHOLE),
-    ret(0),
 ];
 
 /// Gratuitous ARP of another station, request or reply: the sender's address is the target's. Our

@@ -14,6 +14,7 @@ pub mod filter;
 pub mod forwarding;
 pub mod frame_socket;
 pub mod keeper;
+pub mod membership;
 pub mod memory;
 pub mod monitor;
 pub mod namespace_lock;

@@ -4,7 +4,8 @@ use crate::channel::{ChannelEvent, SettingDifference};
 use crate::config::HookKind;
 use crate::protocol::{
     AuthenticationMismatch, Cause, CheckName, Demotion, ForeignAddresses, HandoverCause, LastHeard,
-    LocalWarning, NobodyServing, NotServing, PeerWarning, StateName, TransitionDetails, Unsent,
+    LocalWarning, MissingSource, NobodyServing, NotServing, PeerWarning, StateName, TransitionDetails,
+    Unsent,
 };
 use crate::types::MacAddr;
 use crate::types::{AdverInterval, AdvertPriority, InstanceKey, Version, Vrid};
@@ -66,8 +67,13 @@ fn protocol_kinds() -> Vec<EventKind> {
         EventKind::FaultRaised(Fault::NoCarrier(eth0)),
         EventKind::FaultRaised(Fault::InterfaceMissing(eth0)),
         EventKind::FaultRaised(Fault::InterfaceDown(eth0)),
-        EventKind::FaultRaised(Fault::NoSourceAddress(eth0, Family::Ipv4)),
-        EventKind::FaultRaised(Fault::NoSourceAddress(eth0, Family::Ipv6)),
+        EventKind::FaultRaised(Fault::NoSourceAddress(eth0, MissingSource::Ipv4)),
+        EventKind::FaultRaised(Fault::NoSourceAddress(eth0, MissingSource::LinkLocal)),
+        EventKind::FaultRaised(Fault::NoSourceAddress(eth0, MissingSource::Global)),
+        EventKind::FaultRaised(Fault::NoSourceAddress(
+            eth0,
+            MissingSource::Configured("192.0.2.9".parse().unwrap()),
+        )),
         EventKind::FaultRaised(Fault::ForeignAddresses(foreign(0))),
         EventKind::FaultRaised(Fault::ForeignAddresses(foreign(2))),
         EventKind::FaultRaised(Fault::Check(check("nginx"))),

@@ -6,7 +6,9 @@
 use super::local_warning::foreign_addresses;
 use super::{NamedNode, span};
 use crate::agent::NodeNames;
-use crate::protocol::{Cause, Demotion, Fault, HandoverCause, LastHeard, StateName, TransitionDetails};
+use crate::protocol::{
+    Cause, Demotion, Fault, HandoverCause, LastHeard, MissingSource, StateName, TransitionDetails,
+};
 use crate::types::{AdvertPriority, Family};
 
 /// The names of a transition: `BACKUP → ACTIVE`. Initialize of RFC 9568 is called by what it means
@@ -154,14 +156,23 @@ pub fn fault_in_short(fault: &Fault) -> String {
         Fault::NoCarrier(name) => format!("{name} has no carrier"),
         Fault::Port(name, controller) => format!("{name} is a port of {controller}"),
         Fault::OtherName(name, real) => format!("{name} is another name of {real}"),
-        Fault::NoSourceAddress(name, Family::Ipv4) => format!("{name} has no IPv4 address"),
-        Fault::NoSourceAddress(name, Family::Ipv6) => format!("{name} has no IPv6 address to send from"),
+        Fault::NoSourceAddress(name, missing) => format!("{name} has {}", missing_source(*missing)),
         Fault::NoUnicastPeer(_, family) => format!("unicast_peers has no other {family} node"),
         Fault::ForeignAddresses(foreign) => format!("{} is not vrrpd's", foreign.first.addr()),
         Fault::Sockets(name, family, _) => format!("{name} has no {family} socket"),
         Fault::Check(name) => format!("check {} fails", name.0),
         Fault::CheckPending(name) => format!("waiting for the first result of check {}", name.0),
         Fault::Addresses(why) => why.clone(),
+    }
+}
+
+/// What an interface does not have.
+fn missing_source(missing: MissingSource) -> String {
+    match missing {
+        MissingSource::Ipv4 => "no IPv4 address".to_owned(),
+        MissingSource::LinkLocal => "no link-local IPv6 address".to_owned(),
+        MissingSource::Global => "no global IPv6 address".to_owned(),
+        MissingSource::Configured(address) => format!("no address {address}"),
     }
 }
 
@@ -178,13 +189,16 @@ pub(super) fn fault_in_full(fault: &Fault) -> String {
         }
         Fault::InterfaceDown(name) => format!("interface {name} is down"),
         Fault::NoCarrier(name) => format!("interface {name} has no carrier"),
-        Fault::NoSourceAddress(name, Family::Ipv4) => {
-            format!("interface {name} has no IPv4 address to send from")
-        }
-        Fault::NoSourceAddress(name, Family::Ipv6) => {
-            format!(
-                "interface {name} has no IPv6 address to send from: link-local, or global if `unicast_peers` are"
-            )
+        Fault::NoSourceAddress(name, missing) => {
+            let remedy = match missing {
+                MissingSource::Ipv4 => "add one beside the virtual addresses",
+                MissingSource::LinkLocal => "switch IPv6 on for it, or add an address in fe80::/10",
+                MissingSource::Global => {
+                    "the nodes in `unicast_peers` have global addresses, so that this one needs one, too"
+                }
+                MissingSource::Configured(_) => "add it there, or write another `source_address`",
+            };
+            format!("interface {name} has {} to send from: {remedy}", missing_source(*missing))
         }
         Fault::NoUnicastPeer(_, family) => format!(
             "every {family} address in `unicast_peers` is this node's own, so that it has nobody to send to: add the \
@@ -206,9 +220,17 @@ pub(super) fn recovered(fault: &Fault) -> String {
         Fault::NoCarrier(name) => format!("interface {name} has carrier again"),
         Fault::Port(name, controller) => format!("{name} is not a port of {controller} any more"),
         Fault::OtherName(name, real) => format!("{name} is not another name of {real} any more"),
-        Fault::NoSourceAddress(name, Family::Ipv4) => format!("interface {name} has an IPv4 address again"),
-        Fault::NoSourceAddress(name, Family::Ipv6) => {
-            format!("interface {name} has an IPv6 address to send from again")
+        Fault::NoSourceAddress(name, MissingSource::Configured(address)) => {
+            format!("interface {name} has {address} again")
+        }
+        Fault::NoSourceAddress(name, MissingSource::Ipv4) => {
+            format!("interface {name} has an IPv4 address again")
+        }
+        Fault::NoSourceAddress(name, MissingSource::LinkLocal) => {
+            format!("interface {name} has a link-local IPv6 address again")
+        }
+        Fault::NoSourceAddress(name, MissingSource::Global) => {
+            format!("interface {name} has a global IPv6 address again")
         }
         Fault::NoUnicastPeer(_, family) => format!("`unicast_peers` has another {family} node again"),
         Fault::ForeignAddresses(foreign) => format!("{} is free for vrrpd again", foreign.first.addr()),

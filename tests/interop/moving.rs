@@ -1,7 +1,9 @@
 //! docs/keepalived.md, carried out: a pair moves from keepalived to vrrpd and back, while a client
-//! counts lost requests. It is done in version 3, and in version 2 with a password.
+//! counts lost requests. It is done in version 3, and in version 2 with a password, each with the group
+//! and with listed nodes.
 
-use super::support::peers::{keepalived_password, keepalived_with};
+use super::support::frame::Advert;
+use super::support::peers::{keepalived_nodes, keepalived_password, keepalived_with};
 use super::support::prober::Responder;
 use super::support::process::Process;
 use super::support::{Config, Daemon, Lab, Prober, Router, SOON, wait_for};
@@ -12,6 +14,8 @@ const VIP: &str = "192.0.2.50";
 const VIP6: &str = "2001:db8::50";
 const LISTED: &[&str] = &["192.0.2.50/24", "fe80::50/64", "2001:db8::50/64"];
 const PASSWORD: &str = "secret";
+/// The addresses of `fe0` and `fe1`, the first two nodes of the lab, in each family.
+const NODES: [[&str; 2]; 2] = [["192.0.2.10", "192.0.2.11"], ["2001:db8::a", "2001:db8::b"]];
 
 /// What both machines speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,13 +25,34 @@ enum Spoken {
     Version2,
 }
 
+/// To whom both machines speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SpokenTo {
+    Group,
+    /// To each other, as both have it in their files.
+    Nodes,
+}
+
+impl SpokenTo {
+    /// What an instance of keepalived has for it on a node, in the family of `nodes`.
+    fn theirs(self, name: &str, nodes: [&str; 2]) -> String {
+        let [fe0, fe1] = nodes;
+        match (self, name) {
+            (Self::Group, _) => String::new(),
+            (Self::Nodes, "fe0") => keepalived_nodes(fe0, &[fe1.to_owned()]),
+            (Self::Nodes, _) => keepalived_nodes(fe1, &[fe0.to_owned()]),
+        }
+    }
+}
+
 impl Spoken {
     /// keepalived's configuration of both families with one VRID, one instance each.
-    fn theirs(self, priority: u8) -> String {
-        let instance = |family: &str, password: &str, addresses: &str| {
+    fn theirs(self, to: SpokenTo, name: &str, priority: u8) -> String {
+        let [nodes4, nodes6] = NODES.map(|nodes| to.theirs(name, nodes));
+        let instance = |family: &str, rest: &str, addresses: &str| {
             format!(
                 "vrrp_instance {family} {{\n  state BACKUP\n  interface eth0\n  virtual_router_id 51\n  \
-                 priority {priority}\n  advert_int 1\n{password}  virtual_ipaddress {{\n    {addresses}\n  }}\n}}\n"
+                 priority {priority}\n  advert_int 1\n{rest}  virtual_ipaddress {{\n    {addresses}\n  }}\n}}\n"
             )
         };
         let (version, password) = match self {
@@ -36,13 +61,17 @@ impl Spoken {
         };
         format!(
             "global_defs {{\n  vrrp_version {version}\n}}\n{}{}",
-            instance("v4", &password, "192.0.2.50/24"),
-            instance("v6", "", "fe80::50/64\n    2001:db8::50/64")
+            instance("v4", &format!("{password}{nodes4}"), "192.0.2.50/24"),
+            instance("v6", &nodes6, "fe80::50/64\n    2001:db8::50/64")
         )
     }
 
-    fn ours(self, priority: u8) -> Config {
+    fn ours(self, to: SpokenTo, priority: u8) -> Config {
         let router = Router::new("web").priority(priority).interval("1s").addresses(LISTED);
+        let router = match to {
+            SpokenTo::Group => router,
+            SpokenTo::Nodes => router.key("unicast_peers", &format!("{:?}", NODES.concat())),
+        };
         Config::of(&match self {
             Self::Version3 => router,
             Self::Version2 => router.key("version", "2").key("password", &format!("{PASSWORD:?}")),
@@ -57,8 +86,8 @@ impl Spoken {
     }
 }
 
-fn keepalived(lab: &Lab, name: &str, spoken: Spoken, priority: u8) -> Process {
-    keepalived_with(lab.node(name), &spoken.theirs(priority))
+fn keepalived(lab: &Lab, name: &str, (spoken, to): (Spoken, SpokenTo), priority: u8) -> Process {
+    keepalived_with(lab.node(name), &spoken.theirs(to, name, priority))
 }
 
 fn holds(lab: &Lab, name: &str) -> bool {
@@ -83,27 +112,27 @@ fn ask(lab: &Lab, name: &str) -> [Prober; 2] {
     probers
 }
 
-fn there_and_back(spoken: Spoken) {
+fn there_and_back(spoken: Spoken, to: SpokenTo) {
     let lab = Lab::new(&["fe0", "fe1", "client"]);
     let _services: Vec<_> = ["fe0", "fe1"]
         .iter()
         .flat_map(|name| [VIP, VIP6].map(|address| Responder::start(lab.node(name), address)))
         .collect();
-    let mut theirs0 = keepalived(&lab, "fe0", spoken, 150);
+    let mut theirs0 = keepalived(&lab, "fe0", (spoken, to), 150);
     wait_for(SOON, "the pair of keepalived serves", || holds(&lab, "fe0"));
-    let mut theirs1 = keepalived(&lab, "fe1", spoken, 100);
+    let mut theirs1 = keepalived(&lab, "fe1", (spoken, to), 100);
     wait_alone(&lab, "fe0", "fe1");
 
     let there = ask(&lab, "fe0");
     theirs1.terminate();
-    let mut ours1 = Daemon::start(lab.node("fe1"), &spoken.ours(200));
+    let mut ours1 = Daemon::start(lab.node("fe1"), &spoken.ours(to, 200));
     ours1.wait_state("web", "active");
     there.iter().for_each(|prober| prober.wait_answer_of(lab.node("fe1")));
     wait_alone(&lab, "fe1", "fe0");
     theirs0.terminate();
-    let mut ours0 = Daemon::start(lab.node("fe0"), &spoken.ours(150));
+    let mut ours0 = Daemon::start(lab.node("fe0"), &spoken.ours(to, 150));
     ours0.wait_state("web", "backup");
-    ours1.write_config(spoken.ours(100).text());
+    ours1.write_config(spoken.ours(to, 100).text());
     assert_eq!(ours1.ctl(&["reload"]).code, 0);
     ours0.wait_state("web", "active");
     ours1.wait_state("web", "backup");
@@ -116,7 +145,7 @@ fn there_and_back(spoken: Spoken) {
     let backups = |theirs: &Process| theirs.log().matches("Entering BACKUP STATE").count();
     // The next run appends to the same log.
     let earlier = backups(&theirs1);
-    theirs1 = keepalived(&lab, "fe1", spoken, 100);
+    theirs1 = keepalived(&lab, "fe1", (spoken, to), 100);
     // keepalived has to receive already, because a demotion would find no successor before that.
     wait_for(SOON, "keepalived runs in both families", || backups(&theirs1) >= earlier + 2);
     let demoted = lab.capture().now();
@@ -127,16 +156,28 @@ fn there_and_back(spoken: Spoken) {
     assert_nothing_lost(&lab, back, "fe1", demoted);
     assert!(holds(&lab, "fe1") && !lab.node("fe0").has(VIP));
 
+    let to_group = |advert: &Advert| advert.destination.is_multicast() == (to == SpokenTo::Group);
+    assert!(lab.capture().adverts(Duration::ZERO).iter().all(to_group), "{to:?} is kept throughout");
     let spoken_in_ipv4 = lab.capture().adverts(Duration::ZERO).into_iter().filter(|one| one.source.is_ipv4());
     assert!(spoken_in_ipv4.map(|advert| advert.version).all(|version| version == spoken.number()));
 }
 
 #[test]
 fn moving_from_keepalived_and_back_loses_no_request() {
-    there_and_back(Spoken::Version3);
+    there_and_back(Spoken::Version3, SpokenTo::Group);
 }
 
 #[test]
 fn moving_from_keepalived_with_a_password_and_back_loses_no_request() {
-    there_and_back(Spoken::Version2);
+    there_and_back(Spoken::Version2, SpokenTo::Group);
+}
+
+#[test]
+fn moving_from_keepalived_without_multicast_and_back_loses_no_request() {
+    there_and_back(Spoken::Version3, SpokenTo::Nodes);
+}
+
+#[test]
+fn moving_from_keepalived_without_multicast_with_a_password_and_back_loses_no_request() {
+    there_and_back(Spoken::Version2, SpokenTo::Nodes);
 }

@@ -12,11 +12,66 @@ use super::{Kind, Peer, VIP4, wait_alone};
 use std::time::Duration;
 
 const VIP: &str = "192.0.2.50";
-const SECRET: Option<&str> = Some("secret");
+/// The addresses of the nodes `us` and `peer`, which are the first two of a lab.
+const US: &str = "192.0.2.10";
+const PEER: &str = "192.0.2.11";
+pub(super) const SECRET: Option<&str> = Some("secret");
 /// How late this machine may be; a timer must never be early.
 const LATE: Duration = ms(400);
 /// FRR counts in centiseconds, and keepalived's timers end up to a few milliseconds early.
 const EARLY: Duration = ms(15);
+
+/// What a pair has agreed on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    pub(super) password: Option<&'static str>,
+    pub(super) sent_to: TermsSentTo,
+}
+
+/// Where both send their advertisements to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TermsSentTo {
+    Group,
+    /// To each other, by their addresses.
+    Nodes,
+}
+
+impl Terms {
+    const fn multicast(password: Option<&'static str>) -> Self {
+        Self { password, sent_to: TermsSentTo::Group }
+    }
+
+    fn theirs(self, priority: u8) -> PeerRouter {
+        let router = theirs(priority, self.password);
+        match self.sent_to {
+            TermsSentTo::Group => router,
+            TermsSentTo::Nodes => router.unicast(PEER, &[US]),
+        }
+    }
+
+    fn ours(self, priority: u8) -> Router {
+        let router = ours(priority, self.password);
+        match self.sent_to {
+            TermsSentTo::Group => router,
+            // The same list on both, as a pair of vrrpd has it: each leaves itself out.
+            TermsSentTo::Nodes => router.key("unicast_peers", &format!("{:?}", [US, PEER])),
+        }
+    }
+
+    /// All advertisements went where they should, whoever sent them.
+    #[track_caller]
+    fn assert_kept(self, lab: &Lab) {
+        let adverts = lab.capture().adverts(ms(0));
+        let kept = adverts.iter().all(|advert| match self.sent_to {
+            TermsSentTo::Group => advert.destination.is_multicast(),
+            TermsSentTo::Nodes => {
+                let other = if advert.node == "us" { PEER } else { US };
+                advert.destination == ip(other)
+            }
+        });
+        assert!(!adverts.is_empty() && kept, "{self:?} {adverts:?}");
+    }
+}
 
 /// What runs at the other end, until it is dropped.
 enum Partner {
@@ -26,22 +81,20 @@ enum Partner {
 
 /// Which implementation that is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Implementation {
+pub(super) enum Implementation {
     Vrrpd,
     Other(Kind),
 }
 
-const KEEPALIVED: Implementation = Implementation::Other(Kind::Keepalived);
+pub(super) const KEEPALIVED: Implementation = Implementation::Other(Kind::Keepalived);
 const FRR: Implementation = Implementation::Other(Kind::Frr);
 
 impl Implementation {
     /// Starts a router of version 2 on the node `peer`.
-    fn start(self, lab: &Lab, priority: u8, password: Option<&'static str>) -> Partner {
+    fn start(self, lab: &Lab, priority: u8, terms: Terms) -> Partner {
         match self {
-            Self::Vrrpd => {
-                Partner::Ours(Daemon::start(lab.node("peer"), &Config::of(&ours(priority, password))))
-            }
-            Self::Other(kind) => Partner::Theirs(kind.start(lab, &theirs(priority, password))),
+            Self::Vrrpd => Partner::Ours(Daemon::start(lab.node("peer"), &Config::of(&terms.ours(priority)))),
+            Self::Other(kind) => Partner::Theirs(kind.start(lab, &terms.theirs(priority))),
         }
     }
 }
@@ -115,16 +168,32 @@ fn assert_of_version_2(adverts: &[Advert], password: Option<&str>) {
     }
 }
 
+/// `us` serves with the higher priority beside another router, and a client is answered by it.
+struct Serving {
+    lab: Lab,
+    services: Vec<Responder>,
+    partner: Partner,
+    us: Daemon,
+    prober: Prober,
+}
+
+impl Serving {
+    fn beside(by: Implementation, terms: Terms) -> Self {
+        let lab = Lab::new(&["us", "peer", "client"]);
+        let services = serve(&lab, &["us", "peer"]);
+        let partner = by.start(&lab, 100, terms);
+        let us = Daemon::start(lab.node("us"), &Config::of(&terms.ours(200)));
+        us.wait_state("web", "active");
+        wait_alone(&lab, "us", "peer");
+        let prober = ask(&lab, "us");
+        Self { lab, services, partner, us, prober }
+    }
+}
+
 /// We have the higher priority. We are demoted, promoted, stopped and started, and the client notices
 /// nothing of the four moves.
-fn we_leave_and_return(by: Implementation, password: Option<&'static str>) {
-    let lab = Lab::new(&["us", "peer", "client"]);
-    let _services = serve(&lab, &["us", "peer"]);
-    let _peer = by.start(&lab, 100, password);
-    let mut us = Daemon::start(lab.node("us"), &Config::of(&ours(200, password)));
-    us.wait_state("web", "active");
-    wait_alone(&lab, "us", "peer");
-    let prober = ask(&lab, "us");
+pub(super) fn we_leave_and_return(by: Implementation, terms: Terms) {
+    let Serving { lab, services: _services, partner: _partner, mut us, prober } = Serving::beside(by, terms);
 
     let from = lab.capture().now();
     let answer = us.ctl(&["demote", "web"]);
@@ -146,37 +215,38 @@ fn we_leave_and_return(by: Implementation, password: Option<&'static str>) {
     let report = answered_at_last_by(&lab, prober, "us");
     assert_eq!(report.lost, 0, "{by:?} {report:?}");
     assert_eq!(report.sequence, ["us", "peer", "us", "peer", "us"], "{by:?}");
-    assert_of_version_2(&lab.capture().adverts_of("us", ms(0)), password);
+    assert_of_version_2(&lab.capture().adverts_of("us", ms(0)), terms.password);
+    terms.assert_kept(&lab);
 }
 
 #[test]
 fn keepalived_without_a_password_takes_over_from_us_and_gives_back_without_a_lost_request() {
-    we_leave_and_return(KEEPALIVED, None);
+    we_leave_and_return(KEEPALIVED, Terms::multicast(None));
 }
 
 #[test]
 fn keepalived_with_a_password_takes_over_from_us_and_gives_back_without_a_lost_request() {
-    we_leave_and_return(KEEPALIVED, SECRET);
+    we_leave_and_return(KEEPALIVED, Terms::multicast(SECRET));
 }
 
 #[test]
 fn frr_takes_over_from_us_and_gives_back_without_a_lost_request() {
-    we_leave_and_return(FRR, None);
+    we_leave_and_return(FRR, Terms::multicast(None));
 }
 
 #[test]
 fn a_vrrpd_with_a_password_takes_over_from_us_and_gives_back_without_a_lost_request() {
-    we_leave_and_return(Implementation::Vrrpd, SECRET);
+    we_leave_and_return(Implementation::Vrrpd, Terms::multicast(SECRET));
 }
 
 /// The other one has the higher priority. It is stopped, and we take over; it preempts us, and the
 /// client notices nothing; it vanishes, and we take over.
-fn they_leave_and_return(kind: Kind, password: Option<&'static str>) {
+pub(super) fn they_leave_and_return(kind: Kind, terms: Terms) {
     let lab = Lab::new(&["us", "peer", "client"]);
     let _services = serve(&lab, &["us", "peer"]);
-    let mut peer = kind.start(&lab, &theirs(200, password));
+    let mut peer = kind.start(&lab, &terms.theirs(200));
     wait_alone(&lab, "peer", "us");
-    let us = Daemon::start(lab.node("us"), &Config::of(&ours(100, password)));
+    let us = Daemon::start(lab.node("us"), &Config::of(&terms.ours(100)));
     us.stays(ms(4500), "web", "backup");
     assert!(lab.capture().adverts_of("us", ms(0)).is_empty(), "we spoke beside a live {kind:?}");
 
@@ -191,7 +261,7 @@ fn they_leave_and_return(kind: Kind, password: Option<&'static str>) {
 
     let prober = ask(&lab, "us");
     let _again = match peer {
-        Peer::Keepalived(_) => kind.start(&lab, &theirs(200, password)),
+        Peer::Keepalived(_) => kind.start(&lab, &terms.theirs(200)),
         Peer::Frr(mut frr) => {
             frr.start_router_again(lab.node("peer"));
             Peer::Frr(frr)
@@ -213,21 +283,22 @@ fn they_leave_and_return(kind: Kind, password: Option<&'static str>) {
     lab.heal(lab.node("peer"));
     us.wait_state("web", "backup");
     wait_alone(&lab, "peer", "us");
+    terms.assert_kept(&lab);
 }
 
 #[test]
 fn we_take_over_from_keepalived_without_a_password_and_give_back_without_a_lost_request() {
-    they_leave_and_return(Kind::Keepalived, None);
+    they_leave_and_return(Kind::Keepalived, Terms::multicast(None));
 }
 
 #[test]
 fn we_take_over_from_keepalived_with_a_password_and_give_back_without_a_lost_request() {
-    they_leave_and_return(Kind::Keepalived, SECRET);
+    they_leave_and_return(Kind::Keepalived, Terms::multicast(SECRET));
 }
 
 #[test]
 fn we_take_over_from_frr_and_give_back_without_a_lost_request() {
-    they_leave_and_return(Kind::Frr, None);
+    they_leave_and_return(Kind::Frr, Terms::multicast(None));
 }
 
 /// The best of three leaves and returns, and the second one leaves meanwhile: each time the next one
@@ -431,14 +502,8 @@ fn a_pair_moves_to_version_3_and_back_without_a_lost_request_and_without_two_act
 }
 
 /// What a killed daemon left behind is handed over by `vrrpd --clean-up`, which serves until then.
-fn is_killed_and_cleaned_up(by: Implementation, password: Option<&'static str>) {
-    let lab = Lab::new(&["us", "peer", "client"]);
-    let _services = serve(&lab, &["us", "peer"]);
-    let _peer = by.start(&lab, 100, password);
-    let mut us = Daemon::start(lab.node("us"), &Config::of(&ours(200, password)));
-    us.wait_state("web", "active");
-    wait_alone(&lab, "us", "peer");
-    let prober = ask(&lab, "us");
+fn is_killed_and_cleaned_up(by: Implementation, terms: Terms) {
+    let Serving { lab, services: _services, partner: _partner, mut us, prober } = Serving::beside(by, terms);
     let killed = lab.capture().now();
     us.kill();
     let (code, out, err, took) = us.clean_up();
@@ -450,35 +515,30 @@ fn is_killed_and_cleaned_up(by: Implementation, password: Option<&'static str>) 
     eprintln!("{by:?}: took over {:?} after the kill, {took:?}, {out}", first.at - killed);
     assert!(first.at - killed < ms(2600), "{by:?}: sooner than by its own timer");
     assert_eq!(report.lost, 0, "{by:?} {report:?}");
-    assert_of_version_2(&lab.capture().adverts_of("us", killed), password);
+    assert_of_version_2(&lab.capture().adverts_of("us", killed), terms.password);
 }
 
 #[test]
 fn what_a_killed_daemon_left_is_handed_over_to_keepalived_without_a_lost_request() {
-    is_killed_and_cleaned_up(KEEPALIVED, SECRET);
+    is_killed_and_cleaned_up(KEEPALIVED, Terms::multicast(SECRET));
 }
 
 #[test]
 fn what_a_killed_daemon_left_is_handed_over_to_frr_without_a_lost_request() {
-    is_killed_and_cleaned_up(FRR, None);
+    is_killed_and_cleaned_up(FRR, Terms::multicast(None));
 }
 
 #[test]
 fn what_a_killed_daemon_left_is_handed_over_to_a_vrrpd_without_a_lost_request() {
-    is_killed_and_cleaned_up(Implementation::Vrrpd, SECRET);
+    is_killed_and_cleaned_up(Implementation::Vrrpd, Terms::multicast(SECRET));
 }
 
 /// The other one hears nothing of the first round of resignations, and takes over a Skew_Time after the
 /// second one.
 #[test]
 fn the_clean_up_serves_until_a_router_has_taken_over_that_heard_its_second_round_only() {
-    let lab = Lab::new(&["us", "peer", "client"]);
-    let _services = serve(&lab, &["us", "peer"]);
-    let _peer = Implementation::Vrrpd.start(&lab, 100, SECRET);
-    let mut us = Daemon::start(lab.node("us"), &Config::of(&ours(200, SECRET)));
-    us.wait_state("web", "active");
-    wait_alone(&lab, "us", "peer");
-    let prober = ask(&lab, "us");
+    let Serving { lab, services: _services, partner: _partner, mut us, prober } =
+        Serving::beside(Implementation::Vrrpd, Terms::multicast(SECRET));
     let killed = lab.capture().now();
     us.kill();
     lab.lose_adverts_of(lab.node("us"), 100);

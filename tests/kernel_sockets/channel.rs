@@ -1,5 +1,5 @@
-//! The UDP sockets of the channel between nodes: a datagram reaches the others on the link, and one
-//! from beyond the link reaches nobody.
+//! The UDP sockets of the channel between nodes: a datagram reaches the others on the link, and its TTL
+//! is told. What is sent to the group reaches its members only.
 
 use crate::support::{Lab, Node, SOON};
 use crate::{FAMILIES, eth0, index, source};
@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use tokio::runtime::Builder;
 use tokio::time::timeout;
 use vrrpd::kernel::channel_socket::{ChannelDatagram, ChannelSocket};
+use vrrpd::kernel::membership::GroupMembership;
 use vrrpd::types::Family;
 
 const PORT: u16 = 9651;
@@ -25,7 +26,7 @@ async fn soon<T>(work: impl Future<Output = T>) -> T {
 }
 
 fn open(node: &Node, family: Family) -> ChannelSocket {
-    ChannelSocket::open(eth0(), index(node), family, PORT).unwrap()
+    ChannelSocket::open(eth0(), index(node), family, PORT, GroupMembership::Joined).unwrap()
 }
 
 /// The next datagrams.
@@ -40,7 +41,7 @@ async fn received(socket: &ChannelSocket) -> Vec<ChannelDatagram> {
 }
 
 fn from(source: IpAddr, octets: &[u8]) -> ChannelDatagram {
-    ChannelDatagram { source, octets: octets.to_vec() }
+    ChannelDatagram { source, ttl: 255, octets: octets.to_vec() }
 }
 
 #[test]
@@ -65,7 +66,7 @@ fn a_datagram_to_the_group_and_one_to_a_node_arrive_with_their_source() {
 }
 
 #[test]
-fn a_datagram_with_another_ttl_or_of_another_length_is_left_out() {
+fn a_datagram_is_told_with_its_ttl_and_one_that_is_too_long_is_left_out() {
     let lab = Lab::new(&["fe0", "fe1"]);
     let (fe0, fe1) = (lab.node("fe0"), lab.node("fe1"));
     on(fe1, async || {
@@ -73,16 +74,44 @@ fn a_datagram_with_another_ttl_or_of_another_length_is_left_out() {
         fe0.ns.enter(|| {
             let stranger = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
             let send = |octets: &[u8]| stranger.send_to(octets, (fe1.v4(), PORT)).unwrap();
-            for ttl in [1, 64, 254] {
-                stranger.set_ttl(ttl).unwrap();
-                send(b"from beyond the link");
-            }
-            stranger.set_ttl(255).unwrap();
             send(&[0; 2_049]);
-            send(b"from the link");
+            for ttl in [1, 254, 255] {
+                stranger.set_ttl(ttl).unwrap();
+                send(b"here");
+            }
         });
-        assert_eq!(received(&hears).await, [from(fe0.v4().into(), b"from the link")]);
+        let mut heard = received(&hears).await;
+        while heard.len() < 3 {
+            heard.extend(received(&hears).await);
+        }
+        let with = |ttl| ChannelDatagram { ttl, ..from(fe0.v4().into(), b"here") };
+        assert_eq!(heard, [with(1), with(254), with(255)]);
     });
+}
+
+/// Where all nodes are listed, nobody hears what is sent to the group.
+#[test]
+fn only_a_member_hears_the_group_and_membership_can_change() {
+    let lab = Lab::new(&["fe0", "fe1"]);
+    let (fe0, fe1) = (lab.node("fe0"), lab.node("fe1"));
+    let memberships = || fe1.ns.run("ip", &["maddress", "show", "dev", "eth0"]);
+    for (family, group) in FAMILIES.into_iter().zip(["224.0.0.18", "ff02::12"]) {
+        on(fe1, async || {
+            let hears = ChannelSocket::open(eth0(), index(fe1), family, PORT, GroupMembership::None).unwrap();
+            let says = |octets: &[u8], to| {
+                on(fe0, async || open(fe0, family).send(source(fe0, family), to, octets).unwrap());
+            };
+            assert!(!memberships().contains(group));
+            says(b"unheard", family.group());
+            says(b"to one", source(fe1, family));
+            assert_eq!(received(&hears).await, [from(source(fe0, family), b"to one")]);
+            hears.change_membership(GroupMembership::Joined).unwrap();
+            says(b"to all", family.group());
+            assert_eq!(received(&hears).await, [from(source(fe0, family), b"to all")]);
+            hears.change_membership(GroupMembership::None).unwrap();
+            assert!(!memberships().contains(group));
+        });
+    }
 }
 
 #[test]
@@ -91,7 +120,8 @@ fn a_port_that_another_program_has_is_told() {
     let fe0 = lab.node("fe0");
     on(fe0, async || {
         let _other = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, PORT)).unwrap();
-        let refused = ChannelSocket::open(eth0(), index(fe0), Family::Ipv4, PORT).unwrap_err();
+        let refused =
+            ChannelSocket::open(eth0(), index(fe0), Family::Ipv4, PORT, GroupMembership::Joined).unwrap_err();
         let cause = std::error::Error::source(&refused).unwrap().to_string();
         assert!(
             refused.to_string().contains("to its port") && cause.contains("in use"),

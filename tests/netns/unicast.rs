@@ -42,6 +42,26 @@ fn send_to(node: &Node, injector: &Injector, forgery: &Forgery) {
     injector.send(&frame);
 }
 
+/// `fe0` is demoted and promoted, and a client notices nothing.
+fn goes_and_returns(pair: &Pair) {
+    let prober = pair.client_of("fe0");
+    let answer = pair.fe0.ctl(&["demote", "web"]);
+    assert_eq!(answer.code, 0, "{answer:?}");
+    assert_eq!(answer.json["results"][0]["taken_over_by"], "192.0.2.11", "{answer:?}");
+    prober.wait_answer_of(pair.lab.node("fe1"));
+    assert_eq!(pair.fe0.ctl(&["promote", "web"]).code, 0);
+    prober.wait_answer_of(pair.lab.node("fe0"));
+    prober.wait_some_answers();
+    let report = prober.finish();
+    assert_eq!(report.lost, 0, "{report:?}");
+}
+
+/// Whether the node is a member of the group of either family.
+fn is_member(node: &Node) -> bool {
+    let joined = node.ns.run("ip", &["maddress", "show", "dev", "eth0"]);
+    joined.contains("224.0.0.18") || joined.contains("ff02::12")
+}
+
 /// The same file on both nodes, apart from the priority: each leaves itself out.
 #[test]
 fn a_pair_without_multicast_elects_hands_over_and_fails_over_in_both_families() {
@@ -52,22 +72,12 @@ fn a_pair_without_multicast_elects_hands_over_and_fails_over_in_both_families() 
             == [route("192.0.2.10", "192.0.2.11"), route("2001:db8::a", "2001:db8::b")]
     });
     assert!(capture.adverts(ms(0)).iter().all(|advert| advert.ttl == 255));
-    let prober = pair.client_of("fe0");
-    let answer = pair.fe0.ctl(&["demote", "web"]);
-    assert_eq!(answer.code, 0, "{answer:?}");
-    assert_eq!(answer.json["results"][0]["taken_over_by"], "192.0.2.11", "{answer:?}");
-    prober.wait_answer_of(pair.lab.node("fe1"));
-    assert_eq!(pair.fe0.ctl(&["promote", "web"]).code, 0);
-    prober.wait_answer_of(pair.lab.node("fe0"));
-    prober.wait_some_answers();
-    let report = prober.finish();
-    assert_eq!(report.lost, 0, "{report:?}");
+    goes_and_returns(&pair);
     pair.fe0.kill();
     pair.fe1.wait_state("web", "active");
     let to_group = |advert: &super::support::frame::Advert| advert.destination.is_multicast();
     assert!(!pair.lab.capture().adverts(ms(0)).iter().any(to_group), "nobody has spoken to the group");
-    let joined = |name: &str| pair.lab.node(name).ns.run("ip", &["maddress", "show", "dev", "eth0"]);
-    assert!(!joined("fe1").contains("224.0.0.18") && !joined("fe1").contains("ff02::12"));
+    assert!(!is_member(pair.lab.node("fe1")));
 }
 
 /// VRRPv2 with a password to listed nodes in IPv4, and VRRPv3 to those of IPv6.
@@ -76,16 +86,7 @@ fn a_pair_of_version_2_without_multicast_hands_over_and_returns_without_a_lost_r
     let router = |priority| both(priority).interval("1s").key("version", "2").key("password", "\"secret\"");
     let pair = Pair::with(&Config::of(&router(200)), &Config::of(&router(100)));
     let capture = pair.lab.capture();
-    let prober = pair.client_of("fe0");
-    let answer = pair.fe0.ctl(&["demote", "web"]);
-    assert_eq!(answer.code, 0, "{answer:?}");
-    assert_eq!(answer.json["results"][0]["taken_over_by"], "192.0.2.11", "{answer:?}");
-    prober.wait_answer_of(pair.lab.node("fe1"));
-    assert_eq!(pair.fe0.ctl(&["promote", "web"]).code, 0);
-    prober.wait_answer_of(pair.lab.node("fe0"));
-    prober.wait_some_answers();
-    let report = prober.finish();
-    assert_eq!(report.lost, 0, "{report:?}");
+    goes_and_returns(&pair);
     let adverts = capture.adverts(ms(0));
     let versions: BTreeSet<_> =
         adverts.iter().map(|advert| (advert.source.is_ipv4(), advert.version)).collect();
@@ -136,7 +137,7 @@ fn a_source_address_that_comes_later_ends_its_fault() {
     let lab = Lab::new(&["fe0", "fe1"]);
     let node = lab.node("fe0");
     let fe0 = Daemon::start(node, &Config::of(&unicast(200).key("source_address", "\"192.0.2.77\"")));
-    fe0.wait_faults("web", "ipv4", &["interface eth0 no IPv4 address"]);
+    fe0.wait_faults("web", "ipv4", &["interface eth0 no source address 192.0.2.77"]);
     node.ns.ip("address add 192.0.2.77/24 dev eth0");
     fe0.wait_state("web", "active");
     wait_for(SOON, "it speaks from that address", || {
@@ -237,10 +238,45 @@ fn nodes_that_are_listed_know_one_another_without_the_group() {
             ["ipv4", "ipv6"].iter().all(|family| daemon.instance("web", family)["redundant"] == true)
         });
     }
+    assert!(["fe0", "fe1"].iter().all(|name| !is_member(pair.lab.node(name))), "nobody joins the group");
     let answer = pair.fe1.ctl(&["take", "web"]);
     assert_eq!(answer.code, 0, "{answer:?}");
     pair.fe1.wait_state("web", "active");
     let reports = pair.lab.capture().datagrams(ms(0));
     let ours: Vec<_> = reports.iter().filter(|one| one.destination_port == 9651).collect();
     assert!(!ours.is_empty() && ours.iter().all(|one| !one.destination.is_multicast()), "{ours:?}");
+}
+
+/// `fe1` is behind a router: its advertisements and its reports arrive with a TTL of 254, and are
+/// believed alike. With the default neither is.
+#[test]
+fn nodes_behind_a_router_know_one_another_if_they_may_be_there() {
+    for (lines, known) in [("254", true), ("255", false)] {
+        let lab = Lab::new(&["fe0", "fe1"]);
+        // The LAN passes on what it carries as a router does.
+        let lowered = "table netdev routed {\nchain frames {\ntype filter hook egress device \"eth0\" priority 0\n\
+                       ip daddr 192.0.2.0/24 ip ttl set 254\n}\n}\n";
+        for name in ["fe0", "fe1"] {
+            lab.node(name).ns.nft(lowered);
+        }
+        let router = |priority| unicast(priority).key("min_ttl", lines);
+        let [first, second] = [("fe0", 200), ("fe1", 100)]
+            .map(|(name, priority)| Daemon::start(lab.node(name), &knowing(&lab, name, &router(priority))));
+        first.wait_state("web", "active");
+        let redundant = |daemon: &Daemon| daemon.instance("web", "ipv4")["redundant"] == true;
+        if known {
+            wait_for(FOUND_OUT, "the nodes know each other", || redundant(&first) && redundant(&second));
+            second.wait_state("web", "backup");
+            let answer = second.ctl(&["take", "web"]);
+            assert_eq!(answer.code, 0, "{answer:?}");
+            second.wait_state("web", "active");
+        } else {
+            wait_for(SOON, "the advertisements were dropped", || {
+                second.counter("web", "ipv4", "ip_ttl_errors") > 0
+            });
+            stays(ms(2500), "nobody is known", || !redundant(&first) && !redundant(&second));
+        }
+        let reports = lab.capture().datagrams(ms(0)).into_iter().filter(|one| one.destination_port == 9651);
+        assert!(reports.count() > 0, "nodes report");
+    }
 }

@@ -19,6 +19,18 @@ pub(crate) struct PeerRouter {
     pub(crate) preempt: PeerPreempt,
     pub(crate) version: PeerVersion,
     pub(crate) addresses: Vec<&'static str>,
+    pub(crate) sent_to: PeerSentTo,
+}
+
+/// Where a peer sends its advertisements to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum PeerSentTo {
+    Group,
+    /// To these nodes, from an address of its own. FRR cannot do that.
+    Nodes {
+        source: String,
+        others: Vec<String>,
+    },
 }
 
 /// The version of VRRP that a peer speaks in IPv4.
@@ -40,7 +52,14 @@ impl PeerRouter {
     /// VRID 51, preempting, in version 3. Only FRR can have addresses of both families here.
     pub(crate) fn new(priority: u8, interval_ms: u32, addresses: &[&'static str]) -> Self {
         let (preempt, version) = (PeerPreempt::Yes, PeerVersion::V3);
-        Self { vrid: 51, priority, interval_ms, preempt, version, addresses: addresses.to_vec() }
+        let (addresses, sent_to) = (addresses.to_vec(), PeerSentTo::Group);
+        Self { vrid: 51, priority, interval_ms, preempt, version, addresses, sent_to }
+    }
+
+    /// It sends from `source` to `others` only.
+    pub(crate) fn unicast(self, source: &str, others: &[&str]) -> Self {
+        let others = others.iter().map(|&other| other.to_owned()).collect();
+        Self { sent_to: PeerSentTo::Nodes { source: source.to_owned(), others }, ..self }
     }
 
     /// In version 2, with this password if there is one.
@@ -78,16 +97,6 @@ pub(crate) fn keepalived_with(node: &Node, text: &str) -> Process {
     start_keepalived(node, text, &[])
 }
 
-/// Starts keepalived with VRRP only, between two listed nodes: from `source` to `peer`.
-pub(crate) fn keepalived_unicast(node: &Node, router: &PeerRouter, source: &str, peer: &str) -> Process {
-    let text = keepalived_config(router);
-    // In IPv6 keepalived sends with the kernel's Hop Limit of 64 unless it is told otherwise.
-    let nodes =
-        format!("  unicast_ttl 255\n  unicast_src_ip {source}\n  unicast_peer {{\n    {peer}\n  }}\n");
-    let text = text.replace("  virtual_ipaddress", &format!("{nodes}  virtual_ipaddress"));
-    start_keepalived(node, &text, &["--log-detail"])
-}
-
 fn start_keepalived(node: &Node, text: &str, options: &[&str]) -> Process {
     let dir = node.dir();
     let config = dir.join("keepalived.conf");
@@ -113,6 +122,9 @@ fn keepalived_config(router: &PeerRouter) -> String {
     if let PeerVersion::V2(Some(password)) = router.version {
         text.push_str(&keepalived_password(password));
     }
+    if let PeerSentTo::Nodes { source, others } = &router.sent_to {
+        text.push_str(&keepalived_nodes(source, others));
+    }
     let _ = writeln!(text, "  virtual_ipaddress {{\n    {}\n  }}\n}}", router.addresses.join("\n    "));
     text
 }
@@ -120,6 +132,13 @@ fn keepalived_config(router: &PeerRouter) -> String {
 /// The part of an instance of keepalived that gives it a password.
 pub(crate) fn keepalived_password(password: &str) -> String {
     format!("  authentication {{\n    auth_type PASS\n    auth_pass {password}\n  }}\n")
+}
+
+/// The part of an instance of keepalived that makes it send from `source` to `others` only. In IPv6
+/// keepalived sends with the kernel's Hop Limit of 64 unless it is told otherwise.
+pub(crate) fn keepalived_nodes(source: &str, others: &[String]) -> String {
+    let others = others.join("\n    ");
+    format!("  unicast_ttl 255\n  unicast_src_ip {source}\n  unicast_peer {{\n    {others}\n  }}\n")
 }
 
 /// FRR's zebra and vrrpd, with the macvlans that vrrpd expects to find.
@@ -245,6 +264,7 @@ fn is_ipv6(address: &str) -> bool {
 }
 
 fn frr_config(router: &PeerRouter) -> String {
+    assert_eq!(router.sent_to, PeerSentTo::Group, "FRR sends to the group only");
     let vrid = router.vrid;
     let version = router.version.number();
     let mut text =

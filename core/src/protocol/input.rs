@@ -1,7 +1,7 @@
 //! What can happen to this node, as values.
 
 use crate::protocol::local_warning::ForeignAddresses;
-use crate::protocol::spec::{CheckName, RouterSpec};
+use crate::protocol::spec::{CheckName, MissingSource, RouterSpec};
 use crate::types::{
     AdvertPriority, Family, InstanceKey, InterfaceName, LinkFacts, MacAddr, MonoTime, RouterName,
 };
@@ -274,8 +274,8 @@ pub enum Fault {
     Port(InterfaceName, InterfaceName),
     /// The first name is an alternative name of the second, which the configuration must use.
     OtherName(InterfaceName, InterfaceName),
-    /// The interface has no usable source address of this family.
-    NoSourceAddress(InterfaceName, Family),
+    /// The interface has no address that the router can send from.
+    NoSourceAddress(InterfaceName, MissingSource),
     /// Every address of this family among `unicast_peers` is this node's own: there is nobody to
     /// send to.
     NoUnicastPeer(InterfaceName, Family),
@@ -299,10 +299,7 @@ impl fmt::Display for Fault {
             Self::InterfaceMissing(name) => write!(f, "interface {name} missing"),
             Self::InterfaceDown(name) => write!(f, "interface {name} down"),
             Self::NoCarrier(name) => write!(f, "interface {name} no carrier"),
-            Self::NoSourceAddress(name, Family::Ipv4) => write!(f, "interface {name} no IPv4 address"),
-            Self::NoSourceAddress(name, Family::Ipv6) => {
-                write!(f, "interface {name} no IPv6 link-local address")
-            }
+            Self::NoSourceAddress(name, missing) => write!(f, "interface {name} no {missing}"),
             Self::NoUnicastPeer(name, family) => write!(f, "interface {name} no other {family} node"),
             Self::Port(name, controller) => write!(f, "interface {name} port of {controller}"),
             Self::OtherName(name, real) => write!(f, "interface {name} other name of {real}"),

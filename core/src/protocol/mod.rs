@@ -41,7 +41,7 @@ pub use snapshot::{
     ActiveRouter, DrainSnapshot, InstanceSnapshot, PeerSnapshot, RouterSnapshot, Snapshot, TimerSnapshot,
 };
 pub use spec::{
-    AnnounceSpec, CheckName, ChecksumPolicy, Consequence, InstanceSpec, LinkLocalRule, RouterSpec, Track,
-    Watched,
+    AnnounceSpec, CheckName, ChecksumPolicy, Consequence, InstanceSpec, LinkLocalRule, MissingSource,
+    RouterSpec, Track, Watched,
 };
 pub use version_rules::VersionRules;

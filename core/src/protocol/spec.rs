@@ -80,6 +80,19 @@ impl RouterSpec {
         })
     }
 
+    /// The address that advertisements of one family are sent from, as the operator has to provide it.
+    #[must_use]
+    pub fn wanted_source(&self, family: Family) -> MissingSource {
+        if let Some(address) = self.source_address.filter(|address| Family::of(*address) == family) {
+            return MissingSource::Configured(address);
+        }
+        match (family, self.destinations.unicast()) {
+            (Family::Ipv4, _) => MissingSource::Ipv4,
+            (Family::Ipv6, Some(peers)) if !peers.are_link_local() => MissingSource::Global,
+            (Family::Ipv6, _) => MissingSource::LinkLocal,
+        }
+    }
+
     /// The health checks that the router tracks.
     pub fn tracked_checks(&self) -> impl Iterator<Item = &CheckName> {
         self.tracks.iter().filter_map(|track| track.watched.check())
@@ -281,6 +294,43 @@ impl Default for AnnounceSpec {
             repeat: NonZeroU8::MIN.saturating_add(4),
             delay: Duration::from_secs(5),
             refresh: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Which address a router would send from, and does not find on its interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum MissingSource {
+    /// Any IPv4 address of its own.
+    Ipv4,
+    /// A link-local address of IPv6 (RFC 9568 §5.1.2.1), which the listed nodes have as well if there
+    /// are any.
+    LinkLocal,
+    /// An address of IPv6 that is not link-local, as those of the listed nodes are.
+    Global,
+    /// The one that is configured.
+    Configured(IpAddr),
+}
+
+impl MissingSource {
+    /// The family of the instance that cannot send.
+    #[must_use]
+    pub const fn family(self) -> Family {
+        match self {
+            Self::Ipv4 => Family::Ipv4,
+            Self::LinkLocal | Self::Global => Family::Ipv6,
+            Self::Configured(address) => Family::of(address),
+        }
+    }
+}
+
+impl fmt::Display for MissingSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ipv4 => f.write_str("IPv4 address"),
+            Self::LinkLocal => f.write_str("IPv6 link-local address"),
+            Self::Global => f.write_str("global IPv6 address"),
+            Self::Configured(address) => write!(f, "source address {address}"),
         }
     }
 }

@@ -4,8 +4,9 @@
 use crate::config::problem::{Lines, Place};
 use crate::config::raw::{RawConfig, RawRouter, RawTrack};
 use crate::config::value::RawRole;
-use crate::types::InterfaceName;
+use crate::types::{Family, InterfaceName};
 use ipnet::IpNet;
+use std::net::IpAddr;
 use std::ops::Range;
 use std::path::PathBuf;
 use toml::Spanned;
@@ -34,6 +35,14 @@ pub enum Assumption {
         interface: InterfaceName,
         /// The address with its network.
         net: IpNet,
+    },
+    /// At least one of these nodes is another machine. Those of this machine are reached on the
+    /// interface.
+    UnicastPeers {
+        /// The interface of the router.
+        interface: InterfaceName,
+        /// The listed addresses of one family of the router.
+        peers: Vec<IpAddr>,
     },
 }
 
@@ -66,6 +75,7 @@ fn of_router(router: &RawRouter, file: &RawConfig) -> Vec<(Range<usize>, Assumpt
     let owner = own.role.or(&defaults.role).spanned().is_some_and(|role| *role.get_ref() == RawRole::Owner);
     let lists = [router.addresses.spanned(), own.excluded.or(&defaults.excluded).spanned()];
     let nets = lists.into_iter().flatten().flat_map(|list| &list.get_ref().read);
+    found.extend(interface.into_iter().flat_map(|interface| of_peers(router, file, *interface.get_ref())));
     if let (Some(interface), false) = (interface, owner) {
         let interface = *interface.get_ref();
         let virtual_address = |net: &Spanned<IpNet>| {
@@ -74,4 +84,23 @@ fn of_router(router: &RawRouter, file: &RawConfig) -> Vec<(Range<usize>, Assumpt
         found.extend(nets.map(virtual_address));
     }
     found
+}
+
+/// What the list of nodes assumes, in each family of the router.
+fn of_peers(
+    router: &RawRouter,
+    file: &RawConfig,
+    interface: InterfaceName,
+) -> Vec<(Range<usize>, Assumption)> {
+    let list = router.keys.unicast_peers.or(&file.defaults.unicast_peers).spanned();
+    let (Some(list), Some(nets)) = (list, router.addresses.spanned()) else { return Vec::new() };
+    let families = [Family::Ipv4, Family::Ipv6]
+        .into_iter()
+        .filter(|family| nets.get_ref().read.iter().any(|net| Family::of(net.get_ref().addr()) == *family));
+    let of_family = |family| {
+        let peers = list.get_ref().iter().map(|peer| *peer.get_ref());
+        let peers: Vec<_> = peers.filter(|peer| Family::of(*peer) == family).collect();
+        (!peers.is_empty()).then(|| (list.span(), Assumption::UnicastPeers { interface, peers }))
+    };
+    families.filter_map(of_family).collect()
 }

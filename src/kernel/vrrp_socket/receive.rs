@@ -1,9 +1,8 @@
 //! Receiving: a packet becomes a [`Carrier`] and the octets of a message.
 
 use super::open_raw;
-use crate::kernel::filter::{
-    self, IPV4_BOTH, IPV4_GROUP, IPV4_HOST, IPV6_BOTH, IPV6_GROUP, IPV6_HOST, Instruction,
-};
+use crate::kernel::filter::{self, AcceptedPart, Instruction};
+use crate::kernel::membership::{self, GroupMembership};
 use crate::kernel::socket_error::{Context, SocketError};
 use crate::kernel::sys::{self, Headers};
 use crate::types::{Family, InterfaceName};
@@ -12,7 +11,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, RecvMsg, SockaddrIn6, SockaddrLike, recvmmsg, setsockopt, sockopt,
 };
-use socket2::{InterfaceIndexOrAddress, Socket};
+use socket2::Socket;
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -84,15 +83,13 @@ impl Addressee {
         if self == other { self } else { Self::Both }
     }
 
-    const fn program(self, family: Family) -> &'static [Instruction] {
-        match (family, self) {
-            (Family::Ipv4, Self::Group) => &IPV4_GROUP,
-            (Family::Ipv4, Self::Host) => &IPV4_HOST,
-            (Family::Ipv4, Self::Both) => &IPV4_BOTH,
-            (Family::Ipv6, Self::Group) => &IPV6_GROUP,
-            (Family::Ipv6, Self::Host) => &IPV6_HOST,
-            (Family::Ipv6, Self::Both) => &IPV6_BOTH,
-        }
+    fn program(self, family: Family) -> Vec<Instruction> {
+        let parts: &[AcceptedPart] = match self {
+            Self::Group => &[AcceptedPart::Group],
+            Self::Host => &[AcceptedPart::Host],
+            Self::Both => &[AcceptedPart::Host, AcceptedPart::Group],
+        };
+        filter::advertisements(family, parts)
     }
 
     const fn membership(self) -> GroupMembership {
@@ -101,13 +98,6 @@ impl Addressee {
             Self::Host => GroupMembership::None,
         }
     }
-}
-
-/// Whether the socket is a member of the group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum GroupMembership {
-    Joined,
-    None,
 }
 
 /// Receives the packets of one family on one interface.
@@ -144,7 +134,7 @@ impl ReceiveSocket {
         addressee: Addressee,
     ) -> Result<Self, SocketError> {
         let context = Context { interface, index };
-        let socket = open_raw(context, family, addressee.program(family))?;
+        let socket = open_raw(context, family, &addressee.program(family))?;
         let grown = grow_buffer(&socket);
         context.step("enlarge the receive buffer", grown)?;
         let ancillary = match family {
@@ -163,7 +153,7 @@ impl ReceiveSocket {
     /// # Errors
     /// [`SocketError`], with the step that failed; the socket may hear less than before.
     pub fn hear(&mut self, addressee: Addressee) -> Result<(), SocketError> {
-        let attached = filter::attach(&self.socket, addressee.program(self.family));
+        let attached = filter::attach(&self.socket, &addressee.program(self.family));
         self.context.step("attach a filter to a raw socket", attached)?;
         self.join_or_leave(addressee.membership())
     }
@@ -172,25 +162,7 @@ impl ReceiveSocket {
         if wanted == self.membership {
             return Ok(());
         }
-        let interface = InterfaceIndexOrAddress::Index(self.context.index);
-        // RFC9568-7.2-5
-        match (self.family.group(), wanted) {
-            (IpAddr::V4(group), GroupMembership::Joined) => {
-                self.context.step("join 224.0.0.18", self.socket.join_multicast_v4_n(&group, &interface))?;
-            }
-            (IpAddr::V4(group), GroupMembership::None) => {
-                self.context
-                    .step("leave 224.0.0.18", self.socket.leave_multicast_v4_n(&group, &interface))?;
-            }
-            (IpAddr::V6(group), GroupMembership::Joined) => {
-                let joined = self.socket.join_multicast_v6(&group, self.context.index);
-                self.context.step("join ff02::12", joined)?;
-            }
-            (IpAddr::V6(group), GroupMembership::None) => {
-                let left = self.socket.leave_multicast_v6(&group, self.context.index);
-                self.context.step("leave ff02::12", left)?;
-            }
-        }
+        membership::change(&self.socket, self.context, self.family, wanted)?;
         self.membership = wanted;
         Ok(())
     }

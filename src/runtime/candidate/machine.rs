@@ -13,6 +13,7 @@ use nix::net::if_::{if_nameindex, if_nametoindex};
 use nix::unistd::{User, geteuid};
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
+use std::net::IpAddr;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
@@ -78,6 +79,7 @@ impl Machine {
             Assumption::VirtualAddress { interface, net } => {
                 self.of_virtual_address(interface.as_str(), *net)
             }
+            Assumption::UnicastPeers { interface, peers } => self.of_peers(interface.as_str(), peers),
         }
     }
 
@@ -123,6 +125,32 @@ impl Machine {
             "hosts there will not find it: write an address of one of them, unless a router sends it here"
                 .to_owned(),
         ))
+    }
+
+    /// Returns the problem of a list of nodes that has this one only, or has it by an address at which
+    /// its router does not hear the others. On another machine than the one that the file is meant
+    /// for, nothing of the list may be known, and that is no objection.
+    fn of_peers(&self, interface: &str, peers: &[IpAddr]) -> Option<(String, String)> {
+        let index = self.index(interface)?;
+        let owners = |peer: &IpAddr| {
+            let same = |own: &&ObservedAddress| own.net.addr() == *peer && own.origin == Origin::Foreign;
+            self.addresses.iter().filter(same).map(|own| own.index).collect::<Vec<_>>()
+        };
+        let own: Vec<_> =
+            peers.iter().map(|peer| (peer, owners(peer))).filter(|(_, on)| !on.is_empty()).collect();
+        // A link-local address may be on several interfaces.
+        if let Some((peer, on)) = own.iter().find(|(_, on)| !on.contains(&index)) {
+            let other =
+                on.first().and_then(|index| self.links.get(index)).map_or("another interface", |it| it);
+            let message =
+                format!("{peer} in `unicast_peers` is on {other}, and this router speaks on {interface}");
+            let help = format!("write the address that this node has on {interface}, or leave it out");
+            return Some((message, help));
+        }
+        let (first, _) = own.first().filter(|_| own.len() == peers.len())?;
+        let family = Family::of(**first);
+        let message = format!("`unicast_peers` has no {family} address but this node's own ({first})");
+        Some((message, "add the addresses of the other nodes".to_owned()))
     }
 }
 
@@ -230,6 +258,8 @@ mod tests {
                 observed(2, "192.0.2.60/24", Origin::Ours),
                 observed(2, "2001:db8::10/64", Origin::Foreign),
                 observed(2, "fe80::a/64", Origin::Foreign),
+                observed(3, "203.0.113.7/32", Origin::Foreign),
+                observed(3, "fe80::a/64", Origin::Foreign),
             ],
         }
     }
@@ -262,6 +292,14 @@ mod tests {
                 "192.0.2.10 is on eth0 already, and vrrpd did not put it there",
             ),
             (
+                "interface = \"eth0\"\naddresses = [\"192.0.2.50/24\"]\nunicast_peers = [\"192.0.2.10\"]",
+                "`unicast_peers` has no ipv4 address but this node's own (192.0.2.10)",
+            ),
+            (
+                "interface = \"eth0\"\naddresses = [\"192.0.2.50/24\"]\nunicast_peers = [\"192.0.2.11\", \"203.0.113.7\"]",
+                "203.0.113.7 in `unicast_peers` is on eth1, and this router speaks on eth0",
+            ),
+            (
                 "interface = \"eth0\"\naddresses = [\"192.0.2.50/24\"]\nexcluded_addresses = [\"2001:db8:1::1\"]",
                 "2001:db8:1::1 is in no network of eth0 (2001:db8::/64)",
             ),
@@ -276,6 +314,10 @@ mod tests {
             "interface = \"eth0\"\naddresses = [\"192.0.2.50/24\", \"192.0.2.60/24\", \"2001:db8::50/64\"]\npriority = 9",
             "interface = \"eth0\"\naddresses = [\"2001:db8::50/64\", \"fe80::7/64\"]",
             "interface = \"eth0\"\npriority = \"owner\"\naddresses = [\"192.0.2.10/24\"]",
+            "interface = \"eth0\"\naddresses = [\"192.0.2.50/24\"]\nunicast_peers = [\"192.0.2.10\", \"192.0.2.11\"]",
+            "interface = \"eth0\"\naddresses = [\"192.0.2.50/24\"]\nunicast_peers = [\"192.0.2.11\"]",
+            // This address is on both interfaces.
+            "interface = \"eth0\"\naddresses = [\"2001:db8::50/64\"]\nlink_local = \"none\"\nunicast_peers = [\"fe80::a\", \"fe80::b\"]",
             // No interface has a network for this address: the address brings its own.
             "interface = \"eth1\"\naddresses = [\"198.51.100.1/24\"]",
         ] {

@@ -1,13 +1,53 @@
 //! What this node says of itself, from a snapshot of the core. Pure.
 
 use crate::channel::{ChannelLink, DrainAbilities, LocalLink, LocalNode};
+use crate::kernel::membership::GroupMembership;
 use crate::protocol::{InstanceSnapshot, LastResort, RouterSnapshot, Snapshot, StateName};
-use crate::types::{Preempt, Role};
+use crate::types::{Destinations, InstanceKey, Preempt, Role};
 use crate::wire::channel::{ReportedSettings, ReportedState, RouterReport};
 use crate::words::fault_in_short;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+
+/// How datagrams of the other nodes reach this one on a link, which follows from its routers there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LinkReach {
+    /// Whether any of the routers speaks to the group.
+    pub(super) group: GroupMembership,
+    /// The listed nodes that may be behind a router, each with the least TTL or Hop Limit.
+    routed: BTreeMap<IpAddr, u8>,
+}
+
+impl LinkReach {
+    /// Whether a datagram is believed: it comes from this link (RFC 5082), or from a node whose
+    /// advertisements are believed with this TTL, too.
+    pub(super) fn admits(&self, source: IpAddr, ttl: u8) -> bool {
+        ttl == u8::MAX || self.routed.get(&source).is_some_and(|least| ttl >= *least)
+    }
+}
+
+/// How each link of this node is reached.
+pub(super) fn reach(snapshot: &Snapshot) -> BTreeMap<ChannelLink, LinkReach> {
+    let mut reach = BTreeMap::new();
+    for router in &snapshot.routers {
+        for InstanceKey { interface, family, .. } in router.instances.iter().map(|instance| instance.key) {
+            let here = reach
+                .entry(ChannelLink { interface, family })
+                .or_insert_with(|| LinkReach { group: GroupMembership::None, routed: BTreeMap::new() });
+            match &router.spec.destinations {
+                Destinations::Multicast => here.group = GroupMembership::Joined,
+                Destinations::Unicast(peers) => {
+                    for peer in peers.of(family) {
+                        let least = here.routed.entry(peer).or_insert(u8::MAX);
+                        *least = peers.min_ttl.get().min(*least);
+                    }
+                }
+            }
+        }
+    }
+    reach
+}
 
 /// The report of this node.
 pub(super) fn local_node(name: &str, snapshot: &Snapshot) -> LocalNode {
@@ -152,6 +192,52 @@ mod tests {
         let sorted: Vec<IpAddr> = ["192.0.2.50", "192.0.2.51"].map(|text| text.parse().unwrap()).into();
         assert_eq!((settings.addresses, settings.address_count), (sorted, 2));
         assert_eq!((settings.checks, settings.check_count), (vec!["nginx".to_owned()], 1));
+    }
+
+    /// How the IPv4 link of a node with these routers is reached: each has these lines.
+    fn reach_of(routers: &[&str]) -> LinkReach {
+        let table = |(vrid, lines): (usize, &&str)| {
+            format!(
+                "[[virtual_router]]\nname = \"r{vrid}\"\ninterface = \"eth0\"\nvrid = {vrid}\n\
+                 addresses = [\"192.0.2.{vrid}/24\"]\n{lines}\n"
+            )
+        };
+        let text: String = (51..).zip(routers).map(table).collect();
+        let (mut node, mut out) = (Node::new(), Vec::new());
+        let config = crate::config::resolve(&text, "test.toml").unwrap().config;
+        node.handle(MonoTime::ZERO, Input::Configure(config.routers), &mut out);
+        reach(&node.snapshot(MonoTime::ZERO))[&link(Family::Ipv4)].clone()
+    }
+
+    #[test]
+    fn a_link_is_in_the_group_if_any_router_speaks_to_it() {
+        let listed = "unicast_peers = [\"192.0.2.11\"]";
+        assert_eq!(reach_of(&[""]).group, GroupMembership::Joined);
+        assert_eq!(reach_of(&[listed]).group, GroupMembership::None);
+        assert_eq!(reach_of(&[listed, ""]).group, GroupMembership::Joined);
+        assert_eq!(reach_of(&["", listed]).group, GroupMembership::Joined);
+    }
+
+    #[test]
+    fn what_was_routed_is_believed_of_listed_nodes_that_may_be_behind_a_router() {
+        let admits = |reach: &LinkReach, source: &str, ttl| reach.admits(source.parse().unwrap(), ttl);
+        let near = "unicast_peers = [\"192.0.2.11\", \"198.51.100.7\"]";
+        let far = "unicast_peers = [\"198.51.100.7\"]\nmin_ttl = 253";
+        for (routers, source, ttl, believed) in [
+            (&[""][..], "192.0.2.11", 255, true),
+            (&[""], "192.0.2.11", 254, false),
+            (&[near], "192.0.2.99", 255, true),
+            (&[near], "198.51.100.7", 254, false),
+            (&[far], "198.51.100.7", 253, true),
+            (&[far], "198.51.100.7", 252, false),
+            (&[far], "198.51.100.8", 254, false),
+            // One of two routers says so.
+            (&[near, far], "198.51.100.7", 253, true),
+            (&[near, far], "192.0.2.11", 254, false),
+        ] {
+            let reach = reach_of(routers);
+            assert_eq!(admits(&reach, source, ttl), believed, "{routers:?} {source} {ttl}");
+        }
     }
 
     #[test]

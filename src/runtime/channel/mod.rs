@@ -15,6 +15,7 @@ mod sockets;
 
 use self::drains::{ForwardingInstances, LonelyDrains, PartnersByInstance};
 use self::forwarder_watch::{AbilityNews, ForwarderWatch};
+use self::local::LinkReach;
 use self::sockets::{ChannelArrival, ChannelSockets, DATAGRAMS};
 use super::clock;
 use super::draining::{
@@ -236,6 +237,8 @@ struct OpenChannel {
     sockets: ChannelSockets,
     /// What this node last said of itself.
     local: BTreeMap<ChannelLink, LocalLink>,
+    /// How its links are reached.
+    reach: BTreeMap<ChannelLink, LinkReach>,
     /// What others were last told about draining.
     instances: ForwardingInstances,
     partners: PartnersByInstance,
@@ -277,8 +280,13 @@ impl ChannelTask {
                     self.tell_drains(open.as_mut());
                 }
                 NextStep::Request(request) => self.on_request(open.as_mut(), request),
-                NextStep::Arrived(link, ChannelArrival::Datagram(ChannelDatagram { source, octets })) => {
-                    self.feed(open.as_mut(), ChannelInput::Received { link, source, octets: &octets });
+                NextStep::Arrived(
+                    link,
+                    ChannelArrival::Datagram(ChannelDatagram { source, ttl, octets }),
+                ) => {
+                    // Nobody beyond the link can send us anything, unless the configuration says so.
+                    let believing = open.as_mut().filter(|open| open.admits(link, source, ttl));
+                    self.feed(believing, ChannelInput::Received { link, source, octets: &octets });
                 }
                 NextStep::Arrived(link, ChannelArrival::Probe(octets)) => {
                     self.feed(open.as_mut(), ChannelInput::ProbeHeard { link, octets: &octets });
@@ -393,6 +401,7 @@ impl ChannelTask {
                     channel,
                     sockets,
                     local: BTreeMap::new(),
+                    reach: BTreeMap::new(),
                     instances: ForwardingInstances::new(),
                     partners: PartnersByInstance::new(),
                     better_backups: BTreeMap::new(),
@@ -458,7 +467,7 @@ impl ChannelTask {
             open.sockets_at = now + LOOK_AT_SOCKETS;
             // It does not say itself that it is silent.
             self.look_at_forwarder(open);
-            open.sockets.update(&open.local, drains::probes_wanted(&open.instances));
+            open.sockets.update(&open.reach, drains::probes_wanted(&open.instances));
         }
         if open.channel.wakes_at().is_some_and(|at| at <= clock::now()) {
             self.feed(Some(open), ChannelInput::Deadline);
@@ -489,7 +498,8 @@ impl ChannelTask {
         let local = LocalNode { abilities, ..local::local_node(&open.settings.node, &snapshot) };
         open.instances = instances;
         open.wanted_is_told = false;
-        open.sockets.update(&local.links, drains::probes_wanted(&open.instances));
+        open.reach = local::reach(&snapshot);
+        open.sockets.update(&open.reach, drains::probes_wanted(&open.instances));
         open.local.clone_from(&local.links);
         self.feed(Some(open), ChannelInput::Local(local));
     }
@@ -659,6 +669,11 @@ impl ChannelTask {
 }
 
 impl OpenChannel {
+    /// Whether a datagram may come from there.
+    fn admits(&self, link: ChannelLink, source: IpAddr, ttl: u8) -> bool {
+        self.reach.get(&link).is_some_and(|reach| reach.admits(source, ttl))
+    }
+
     fn wakes_at(&self) -> MonoTime {
         let own = self.sockets_at.min(self.routers_at);
         self.channel.wakes_at().map_or(own, |at| at.min(own))

@@ -1,11 +1,14 @@
 //! The sockets of the channel: which are open, and what arrives on them.
 
+use super::local::LinkReach;
 use super::probes::{ProbeSockets, ProbesWanted};
-use crate::channel::{ChannelLink, LocalLink};
+use crate::channel::ChannelLink;
 use crate::kernel::blocking;
 use crate::kernel::channel_socket::{ChannelDatagram, ChannelSocket};
+use crate::kernel::membership::GroupMembership;
 use crate::kernel::neighbour;
 use crate::kernel::probe_socket::ProbeSocket;
+use crate::kernel::socket_error::SocketError;
 use crate::types::{InterfaceName, MacAddr};
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::if_nametoindex;
@@ -48,6 +51,7 @@ pub(super) struct ChannelSockets {
 #[derive(Debug)]
 struct OpenLink {
     socket: Arc<ChannelSocket>,
+    group: GroupMembership,
     reader: JoinHandle<()>,
 }
 
@@ -74,13 +78,13 @@ impl ChannelSockets {
         Self { port, arrived, open: BTreeMap::new(), probes: ProbeSockets::new(), problems: BTreeMap::new() }
     }
 
-    /// Opens what is missing and closes what is not needed. Interfaces come and go, so this is called
-    /// every second.
-    pub(super) fn update(&mut self, wanted: &BTreeMap<ChannelLink, LocalLink>, probes: ProbesWanted) {
+    /// Opens what is missing, closes what is not needed, and joins or leaves the group. Interfaces come
+    /// and go, so this is called every second.
+    pub(super) fn update(&mut self, wanted: &BTreeMap<ChannelLink, LinkReach>, probes: ProbesWanted) {
         self.open.retain(|link, _| wanted.contains_key(link));
         self.problems.retain(|link, _| wanted.contains_key(link));
         let mut present = BTreeMap::new();
-        for link in wanted.keys() {
+        for (link, LinkReach { group, .. }) in wanted {
             let Ok(index) = if_nametoindex(link.interface.as_str()) else {
                 // That is a fault of the router, which is told there.
                 self.open.remove(link);
@@ -88,16 +92,18 @@ impl ChannelSockets {
                 continue;
             };
             present.insert(*link, index);
-            if self.open.get(link).is_some_and(|open| open.socket.index() == index) {
-                continue;
-            }
-            self.open.remove(link);
-            match self.open(*link, index) {
-                Ok(open) => {
-                    self.open.insert(*link, open);
-                    self.problems.remove(link);
+            let before = self.open.get_mut(link).filter(|open| open.socket.index() == index);
+            let changed = match before {
+                Some(open) if open.group == *group => continue,
+                Some(open) => open.socket.change_membership(*group).map(|()| open.group = *group),
+                None => {
+                    self.open.remove(link);
+                    self.open(*link, index, *group).map(|open| drop(self.open.insert(*link, open)))
                 }
-                Err(why) => self.tell(*link, why),
+            };
+            match changed {
+                Ok(()) => drop(self.problems.remove(link)),
+                Err(error) => self.tell(*link, with_cause(&error)),
             }
         }
         self.update_probes(match probes {
@@ -109,10 +115,8 @@ impl ChannelSockets {
     fn update_probes(&mut self, links: BTreeMap<ChannelLink, u32>) {
         let arrived = &self.arrived;
         let news = self.probes.update(&links, |link, index| {
-            let socket = ProbeSocket::open(link.interface, index, link.family).map_err(|error| {
-                let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
-                format!("{error}{cause}")
-            })?;
+            let opened = ProbeSocket::open(link.interface, index, link.family);
+            let socket = opened.map_err(|error| with_cause(&error))?;
             let socket = Arc::new(socket);
             let reader = tokio::spawn(read_probes(link, Arc::clone(&socket), arrived.clone()));
             Ok(OpenProbes { socket, reader })
@@ -175,15 +179,17 @@ impl ChannelSockets {
         }
     }
 
-    fn open(&self, link: ChannelLink, index: u32) -> Result<OpenLink, String> {
-        let socket = ChannelSocket::open(link.interface, index, link.family, self.port).map_err(|error| {
-            let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
-            format!("{error}{cause}")
-        })?;
+    fn open(&self, link: ChannelLink, index: u32, group: GroupMembership) -> Result<OpenLink, SocketError> {
+        let socket = ChannelSocket::open(link.interface, index, link.family, self.port, group)?;
         let socket = Arc::new(socket);
         let reader = tokio::spawn(read(link, Arc::clone(&socket), self.arrived.clone()));
-        Ok(OpenLink { socket, reader })
+        Ok(OpenLink { socket, group, reader })
     }
+}
+
+fn with_cause(error: &SocketError) -> String {
+    let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
+    format!("{error}{cause}")
 }
 
 fn probe_problem(ChannelLink { interface, family }: ChannelLink, why: &str) -> String {

@@ -51,7 +51,7 @@ pub(super) fn faults(spec: &RouterSpec, facts: &Facts) -> BTreeSet<Fault> {
         None => faults.extend(spec.instances.iter().filter_map(|InstanceSpec { family, .. }| {
             // RFC9568-5.1.1.1-2
             if source(spec, *family, facts, None).is_none() {
-                return Some(Fault::NoSourceAddress(spec.interface, *family));
+                return Some(Fault::NoSourceAddress(spec.interface, spec.wanted_source(*family)));
             }
             let alone = destinations(spec, *family, facts).is_empty();
             alone.then_some(Fault::NoUnicastPeer(spec.interface, *family))
@@ -137,13 +137,13 @@ pub(super) fn local_warnings(spec: &RouterSpec, facts: &Facts) -> BTreeSet<Local
 /// Whether `fault` only follows from the fact that the machine's own addresses are listed as
 /// virtual ones: then that is reported, and this is not.
 pub(super) fn follows_from_foreign_addresses(spec: &RouterSpec, facts: &Facts, fault: &Fault) -> bool {
-    let Fault::NoSourceAddress(name, family) = fault else { return false };
+    let Fault::NoSourceAddress(name, missing) = fault else { return false };
     // Addresses on another interface do not explain what this one lacks.
     if *name != spec.address_interface {
         return false;
     }
     facts.links.get(name).is_some_and(|link| {
-        let of_family = |address: &IpAddr| Family::of(*address) == *family;
+        let of_family = |address: &IpAddr| Family::of(*address) == missing.family();
         let ipv4 = link.ipv4.iter().copied().map(IpAddr::V4);
         let mut own = ipv4.chain(link.ipv6_link_local.iter().copied().map(IpAddr::V6)).filter(of_family);
         foreign_addresses(spec, facts).is_some() && own.next().is_some()
@@ -210,8 +210,8 @@ impl Impact {
             Fault::InterfaceDown(name) | Fault::NoCarrier(name) if *name == spec.interface => {
                 Self { persistence: Persistence::MayPass, ..dead }
             }
-            Fault::NoSourceAddress(_, family) => {
-                Self { sending: Affected::One(*family), persistence: Persistence::MayPass, ..none }
+            Fault::NoSourceAddress(_, missing) => {
+                Self { sending: Affected::One(missing.family()), persistence: Persistence::MayPass, ..none }
             }
             Fault::Sockets(_, family, _) => {
                 Self { sending: Affected::One(*family), receiving: Affected::One(*family), ..none }

@@ -573,7 +573,7 @@ fn rfc9568_5_1_1_1_1_the_source_is_a_real_address_and_never_a_virtual_one() {
 
     let other = Some("192.0.2.9".parse().unwrap());
     let mut rig = Rig::new(RouterSpec { source_address: other, ..spec() });
-    assert_eq!(faults(&rig), ["interface eth0 no IPv4 address"]);
+    assert_eq!(faults(&rig), ["interface eth0 no source address 192.0.2.9"]);
     facts.ipv4.push("192.0.2.9".parse().unwrap());
     rig.feed(Input::Link(interface(), Some(facts)));
     assert_eq!(rig.instance(0).source, other);

@@ -198,6 +198,28 @@ fn the_source_has_the_scope_of_the_peers_and_is_the_address_that_they_list() {
     assert_eq!(source_of(spec(), two()), some(US));
 }
 
+/// What the operator has to add is named: an address of the scope of the peers, or the configured one.
+#[test]
+fn a_source_that_is_missing_is_named_as_what_it_has_to_be() {
+    let chosen = |spec: RouterSpec, source: &str| RouterSpec { source_address: source.parse().ok(), ..spec };
+    let bare = LinkFacts { ipv4: Vec::new(), ipv6_link_local: Vec::new(), ..link() };
+    for (spec, missing) in [
+        (spec(), "IPv4 address"),
+        (ipv6(&["fe80::1"]), "IPv6 link-local address"),
+        (ipv6(&["2001:db8::1"]), "global IPv6 address"),
+        (chosen(ipv6(&["2001:db8::1"]), "2001:db8::65"), "source address 2001:db8::65"),
+        (chosen(unicast(&[FIRST]), "192.0.2.5"), "source address 192.0.2.5"),
+        // It is of the other family.
+        (chosen(unicast(&[FIRST]), "2001:db8::65"), "IPv4 address"),
+    ] {
+        let mut rig = Rig::new(spec);
+        rig.feed(Input::Link(interface(), Some(bare.clone())));
+        // A router that had an address waits for it at first.
+        rig.run(Duration::from_secs(20));
+        assert_eq!(faults(&rig), [format!("interface eth0 no {missing}")]);
+    }
+}
+
 /// The list is what others know us by, so that an address in it replaces another.
 #[test]
 fn a_listed_address_that_appears_later_becomes_the_source() {
@@ -222,7 +244,7 @@ fn an_owner_does_not_speak_from_a_virtual_address() {
 fn an_address_that_is_missing_is_a_fault_that_clears_itself() {
     let source_address = "192.0.2.5".parse().ok();
     let mut rig = Rig::new(RouterSpec { source_address, ..unicast(&[FIRST]) });
-    assert_eq!(faults(&rig), ["interface eth0 no IPv4 address"]);
+    assert_eq!(faults(&rig), ["interface eth0 no source address 192.0.2.5"]);
     let ipv4 = vec![US.parse().unwrap(), "192.0.2.5".parse().unwrap()];
     rig.feed(Input::Link(interface(), Some(LinkFacts { ipv4, ..link() })));
     assert_eq!((faults(&rig), rig.state()), (vec![], StateName::Backup));

@@ -73,7 +73,7 @@ impl Facts {
         } else {
             for family in families() {
                 if self.source(spec, family, None).is_none() {
-                    faults.insert(Fault::NoSourceAddress(spec.interface, family));
+                    faults.insert(Fault::NoSourceAddress(spec.interface, spec.wanted_source(family)));
                 } else if self.recipients(spec, family).is_empty() {
                     faults.insert(Fault::NoUnicastPeer(spec.interface, family));
                 }
@@ -212,7 +212,8 @@ pub(super) fn may_pass(spec: &RouterSpec, fault: &Fault) -> bool {
 /// Whether the fault means that nothing can be sent in `family`.
 pub(super) fn prevents_sending(spec: &RouterSpec, fault: &Fault, family: Family) -> bool {
     match fault {
-        Fault::NoSourceAddress(_, of) | Fault::Sockets(_, of, _) => *of == family,
+        Fault::NoSourceAddress(_, missing) => missing.family() == family,
+        Fault::Sockets(_, of, _) => *of == family,
         Fault::InterfaceMissing(_)
         | Fault::InterfaceDown(_)
         | Fault::NoCarrier(_)
