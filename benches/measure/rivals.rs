@@ -1,6 +1,6 @@
 //! The implementations that are compared, all started with the same parameters.
 
-use crate::support::peers::{Frr, PeerRouter, keepalived, keepalived_unicast, keepalived_with};
+use crate::support::peers::{Frr, PeerRouter, keepalived, keepalived_nodes, keepalived_with};
 use crate::support::process::Process;
 use crate::support::{Config, Daemon, Lab, Node, Router};
 use nix::unistd::Pid;
@@ -69,16 +69,20 @@ impl Opponent {
     pub(crate) fn start(self, seat: Seat<'_>, priority: u8, interval_ms: u32) -> Rival {
         let peer = PeerRouter::new(priority, interval_ms, ADDRESSES);
         let peer = match self.dialect {
-            Dialect::Version3 | Dialect::Unicast => peer,
+            Dialect::Version3 => peer,
             Dialect::Version2 => peer.version2(self.password()),
+            Dialect::Unicast => {
+                let [own, other] = [seat.node, seat.other].map(|node| node.v4().to_string());
+                peer.unicast(&own, &[&other])
+            }
         };
         match self.kind {
             Kind::Vrrpd => Rival::Vrrpd(Daemon::start(
                 seat.node,
                 &Config::of(&self.beside_it(seat, priority, interval_ms)),
             )),
-            Kind::Keepalived => Rival::Keepalived(self.keepalived(seat, &peer)),
-            Kind::KeepalivedNopreempt => Rival::Keepalived(self.keepalived(seat, &peer.nopreempt())),
+            Kind::Keepalived => Rival::Keepalived(keepalived(seat.node, &peer)),
+            Kind::KeepalivedNopreempt => Rival::Keepalived(keepalived(seat.node, &peer.nopreempt())),
             Kind::Frr => Rival::Frr(Frr::start(seat.node, &peer)),
         }
     }
@@ -96,16 +100,6 @@ impl Opponent {
             Dialect::Unicast => {
                 let nodes = [seat.node, seat.other].map(|node| node.v4().to_string());
                 ours.key("unicast_peers", &format!("{nodes:?}"))
-            }
-        }
-    }
-
-    fn keepalived(self, seat: Seat<'_>, router: &PeerRouter) -> Process {
-        match self.dialect {
-            Dialect::Version3 | Dialect::Version2 => keepalived(seat.node, router),
-            Dialect::Unicast => {
-                let [source, peer] = [seat.node, seat.other].map(|node| node.v4().to_string());
-                keepalived_unicast(seat.node, router, &source, &peer)
             }
         }
     }
@@ -206,7 +200,7 @@ impl ManyRouters {
                 let own = node.v4().to_string();
                 let peers = listed.map(|nodes| {
                     let others: Vec<_> = nodes.into_iter().filter(|other| *other != own).collect();
-                    unicast_section(&own, &others)
+                    keepalived_nodes(&own, &others)
                 });
                 let peers = peers.unwrap_or_default();
                 let instance = |vrid| {
@@ -221,12 +215,6 @@ impl ManyRouters {
             }
         }
     }
-}
-
-/// The part of an instance of keepalived that lists the other nodes.
-fn unicast_section(own: &str, others: &[String]) -> String {
-    let others = others.join("\n    ");
-    format!("  unicast_src_ip {own}\n  unicast_peer {{\n    {others}\n  }}\n")
 }
 
 /// Whether this is an address of [`ManyRouters`].
