@@ -9,30 +9,33 @@ fn version2() -> RouterSpec {
     with(Authentication::None)
 }
 
-fn with(authentication: Authentication) -> RouterSpec {
+pub(super) fn with(authentication: Authentication) -> RouterSpec {
     let instance = InstanceSpec { version: Version::V2, authentication, ..instance(Family::Ipv4) };
     RouterSpec { instances: vec![instance], ..spec() }
 }
 
-fn password(text: &str) -> Authentication {
+pub(super) fn password(text: &str) -> Authentication {
     Authentication::Password(text.parse::<AuthPassword>().unwrap())
 }
 
 /// What a peer says differently from our settings.
 #[derive(Clone, Copy)]
-struct Heard {
-    version: Version,
-    seconds: u8,
-    priority: u8,
-    authentication: HeardAuthentication,
-    addresses: &'static [u8],
+pub(super) struct Heard {
+    /// The last octet of its source address.
+    pub(super) from: u8,
+    pub(super) version: Version,
+    pub(super) seconds: u8,
+    pub(super) priority: u8,
+    pub(super) authentication: HeardAuthentication,
+    pub(super) addresses: &'static [u8],
 }
 
 const ONE_ADDRESS: &[u8] = &[192, 0, 2, 254];
-const TWO_ADDRESSES: &[u8] = &[192, 0, 2, 254, 192, 0, 2, 253];
+pub(super) const TWO_ADDRESSES: &[u8] = &[192, 0, 2, 254, 192, 0, 2, 253];
 
 /// As we are configured, with priority 200.
-const ALIKE: Heard = Heard {
+pub(super) const ALIKE: Heard = Heard {
+    from: 1,
     version: Version::V2,
     seconds: 1,
     priority: 200,
@@ -40,8 +43,8 @@ const ALIKE: Heard = Heard {
     addresses: ONE_ADDRESS,
 };
 
-fn hear(rig: &mut Rig, heard: Heard) {
-    let source: IpAddr = "192.0.2.1".parse().unwrap();
+pub(super) fn hear(rig: &mut Rig, heard: Heard) {
+    let source = IpAddr::from([192, 0, 2, heard.from]);
     let carrier = Carrier { source, destination: Family::Ipv4.group(), ttl: 255 };
     let advertisement = Advertisement {
         version: heard.version,
@@ -55,7 +58,7 @@ fn hear(rig: &mut Rig, heard: Heard) {
     rig.feed(Input::Received { interface: interface(), carrier, advertisement });
 }
 
-fn authenticated(text: &str) -> HeardAuthentication {
+pub(super) fn authenticated(text: &str) -> HeardAuthentication {
     HeardAuthentication::Readable(password(text))
 }
 
