@@ -234,16 +234,40 @@ fn a_demotion_resigns_and_serves_until_the_successor_has_told_the_hosts() {
     assert_eq!(after, ms(1000));
 }
 
-/// The Skew_Time of the slowest Backup that heard the second round only.
+/// The Skew_Time of the slowest Backup that heard the second round only, which is the same at every
+/// interval.
 #[test]
 fn without_a_successor_a_demotion_is_refused_when_the_slowest_backup_would_have_taken_over() {
-    let mut rig = Rig::active(version2());
+    for seconds in [1, 5, 190] {
+        let interval = AdverInterval::from_seconds(seconds).unwrap();
+        let mut rig = Rig::new(RouterSpec { interval, ..version2() });
+        rig.until_state(StateName::Active);
+        rig.run(Duration::from_millis(500));
+        rig.out.clear();
+        rig.demote(Force::No);
+        rig.run(ms(2409));
+        let resignation = format!("say 0/{}cs", interval.centiseconds());
+        assert_eq!(rig.spoken(), vec![resignation; 5]);
+        rig.run(ms(1));
+        assert!(matches!(rig.outcomes()[..], [DemoteOutcome::Refused { .. }]), "{:?}", rig.outcomes());
+        let stays = format!("say 100/{}cs", interval.centiseconds());
+        assert_eq!(rig.spoken(), [stays], "Backups hear at once that we stay");
+    }
+}
+
+/// The IPv6 Backup that has learned nothing waits for a part of the interval.
+#[test]
+fn a_router_of_both_families_waits_for_the_slower_family_at_a_long_interval() {
+    let instances = vec![version2().instances.remove(0), instance(Family::Ipv6)];
+    let interval = AdverInterval::from_seconds(20).unwrap();
+    let mut rig = Rig::new(RouterSpec { interval, instances, ..spec() });
+    rig.until_state(StateName::Active);
+    rig.run(ms(500));
     rig.demote(Force::No);
-    rig.run(ms(2459));
-    assert_eq!(rig.spoken(), ["say 0/100cs"; 5]);
+    rig.run(ms(20_355));
+    assert_eq!(rig.outcomes(), []);
     rig.run(ms(1));
-    assert!(matches!(rig.outcomes()[..], [DemoteOutcome::Refused { .. }]), "{:?}", rig.outcomes());
-    assert_eq!(rig.spoken(), ["say 100/100cs"], "Backups hear at once that we stay");
+    assert!(matches!(rig.outcomes()[..], [DemoteOutcome::Refused { .. }, DemoteOutcome::Refused { .. }]));
 }
 
 /// Until the successor is there nobody else serves.
