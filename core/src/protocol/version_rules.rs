@@ -219,18 +219,14 @@ impl VersionRules {
         ours: AdverInterval,
         said: AdverInterval,
     ) -> AdverInterval {
-        match self.interval {
-            IntervalRule::Learned => {
-                let longest = ours.centiseconds().saturating_mul(10).max(300);
-                said.min(AdverInterval::from_centiseconds(longest).unwrap_or(AdverInterval::MAX))
-            }
-            // RFC3768-6.4.2-1
-            IntervalRule::MustMatch => ours,
-        }
+        let longest = ours.centiseconds().saturating_mul(10).max(300);
+        let longest = AdverInterval::from_centiseconds(longest).unwrap_or(AdverInterval::MAX);
+        self.learned_interval(ours, said.min(longest))
     }
 
-    /// The interval of a family that follows another one, which has learned `theirs`.
-    pub(in crate::protocol) const fn followed_interval(
+    /// What a router with `ours` makes of the interval `theirs`, which it believes, or which its other
+    /// family has learned.
+    pub(in crate::protocol) const fn learned_interval(
         &self,
         ours: AdverInterval,
         theirs: AdverInterval,

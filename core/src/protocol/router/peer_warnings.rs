@@ -145,11 +145,11 @@ impl PeerWarnings {
         }
     }
 
-    /// The refusals that `applies` chooses stand until then at the latest.
+    /// The refusals that `applies` chooses stand until then.
     fn limit_refusals(&mut self, until: MonoTime, applies: impl Fn(&StandingPeerWarning) -> bool) {
         let refusals = self.0.iter_mut().filter(|entry| entry.warning.what.is_refusal());
         for entry in refusals.filter(|entry| applies(&entry.warning)) {
-            entry.until = entry.until.min(until);
+            entry.until = until;
         }
     }
 }
@@ -180,15 +180,9 @@ impl Router {
         }
     }
 
-    /// The refusals that `applies` chooses are over.
-    pub(super) fn end_refusals(
-        &mut self,
-        now: MonoTime,
-        applies: impl Fn(&StandingPeerWarning) -> bool,
-        out: &mut Effects,
-    ) {
+    /// The refusals that `applies` chooses are over, which is reported with whatever else is over.
+    pub(super) fn end_refusals(&mut self, now: MonoTime, applies: impl Fn(&StandingPeerWarning) -> bool) {
         self.peer_warnings.limit_refusals(now, applies);
-        self.expire_peer_warnings(now, out);
     }
 
     /// A router whose messages are refused has resigned: it holds the addresses no more.

@@ -53,7 +53,7 @@ impl Router {
             }
             return FollowUp::Nothing;
         }
-        self.end_refusals(now, |known| known.is_of(key, Some(carrier.source)), out);
+        self.end_refusals(now, |known| known.is_of(key, Some(carrier.source)));
         let received = self.received(carrier.source, advertisement);
         let (policy, tie) = (self.policy, self.tie(key));
         let served = self.instance_mut(key).map(|instance| instance.note_service(now, &policy, &received));
@@ -184,7 +184,7 @@ impl Router {
         let lifetime = if what.is_refusal() { REFUSAL_STANDS } else { self.lifetime_of_discarded() };
         if what.is_refusal() {
             // The last message of a router says what is wrong with it now.
-            self.end_refusals(now, |known| known.is_of(key, peer) && !known.what.is_alike(&what), out);
+            self.end_refusals(now, |known| known.is_of(key, peer) && !known.what.is_alike(&what));
         }
         self.warn_of_peer(now, key, peer, what, lifetime, out);
     }

@@ -2,6 +2,11 @@
 
 use super::version2::{ALIKE, Heard, TWO_ADDRESSES, authenticated, hear, password, with};
 use super::*;
+use crate::wire::{Reject, RejectReason};
+
+fn both() -> RouterSpec {
+    RouterSpec { instances: vec![instance(Family::Ipv4), instance(Family::Ipv6)], ..spec() }
+}
 
 /// The names of the warnings that stand, and of those that ended since the last call.
 fn refusals(rig: &mut Rig) -> (Vec<&'static str>, Vec<&'static str>) {
@@ -69,6 +74,13 @@ fn a_refused_router_that_resigns_is_forgotten_soon() {
     assert_eq!(refusals(&mut rig), (vec![OTHER_PASSWORD; 2], vec![]));
     rig.run(ms(1001));
     assert_eq!(refusals(&mut rig), (vec![OTHER_PASSWORD], vec![OTHER_PASSWORD]));
+    let interval = AdverInterval::from_seconds(5).unwrap();
+    let mut rig = Rig::new(RouterSpec { interval, ..with(password("secret")) });
+    hear_refused(&mut rig, Heard { priority: 0, ..ALIKE });
+    rig.run(ms(20_999));
+    assert_eq!(refusals(&mut rig).0, [OTHER_PASSWORD], "four of our intervals and a second");
+    rig.run(ms(1));
+    assert_eq!(refusals(&mut rig).0, [""; 0]);
 }
 
 #[test]
@@ -134,6 +146,65 @@ fn a_refusal_of_which_nothing_is_heard_makes_room_for_another() {
     rig.run(ms(1));
     heard(&mut rig, 17);
     assert!(named(&rig, 17) && named(&rig, 1) && !named(&rig, 2), "the oldest that is silent makes room");
-    heard(&mut rig, 3);
+    heard(&mut rig, 4);
     assert!(named(&rig, 3) && named(&rig, 4), "what is known needs no room");
+}
+
+/// Any machine can send messages that are refused. What is known of others does not make room for them.
+#[test]
+fn a_refusal_does_not_take_the_room_of_another_warning_and_gives_its_own() {
+    let mut rig = Rig::active(with(password("secret")));
+    let alike = |from| Heard { from, priority: 100, authentication: authenticated("secret"), ..ALIKE };
+    let named = |rig: &Rig, n: u8| {
+        let standing = rig.node.snapshot(rig.now).routers.remove(0).peer_warnings;
+        standing.iter().any(|warning| warning.peer == Some(IpAddr::from([192, 0, 2, n])))
+    };
+    hear(&mut rig, alike(90));
+    for from in 1..=16 {
+        hear_refused(&mut rig, Heard { from, ..ALIKE });
+    }
+    // Of the first router it is noted as well that it is Active beside us.
+    assert!(named(&rig, 90) && named(&rig, 1) && named(&rig, 14) && !named(&rig, 15));
+    hear(&mut rig, alike(91));
+    assert!(named(&rig, 90) && named(&rig, 91) && !named(&rig, 2) && named(&rig, 3));
+}
+
+/// Such a message says nothing of the configuration of its sender, and needs no sender.
+#[test]
+fn a_message_that_cannot_be_read_leaves_a_refusal_as_it_is() {
+    let mut rig = Rig::active(both());
+    let carrier = to_group(IpAddr::from([192, 0, 2, 1]));
+    let mut unreadable = |family, carrier, version| {
+        let (reason, vrid) = (RejectReason::ChecksumErrors, Vrid::new(51).ok());
+        let reject = Reject { reason, vrid, version };
+        rig.feed(Input::Rejected { interface: interface(), family, carrier, reject });
+        refusals(&mut rig)
+    };
+    let of_version_2 = unreadable(Family::Ipv4, Some(carrier), Some(Version::V2));
+    assert_eq!(of_version_2, (vec!["other_version"], vec![]));
+    let broken = unreadable(Family::Ipv4, Some(carrier), Some(Version::V3));
+    assert_eq!(broken, (vec!["other_version", "checksum_errors"], vec![]));
+    for (family, standing) in [(Family::Ipv4, 3), (Family::Ipv6, 4)] {
+        assert_eq!(unreadable(family, None, Some(Version::V3)).0.len(), standing, "{family}");
+    }
+}
+
+/// Each family has its own refusals, also of a sender that is not known.
+#[test]
+fn a_reload_of_one_family_leaves_the_refusals_of_the_other() {
+    let mut rig = Rig::active(both());
+    for family in [Family::Ipv4, Family::Ipv6] {
+        let (reason, vrid) = (RejectReason::ChecksumErrors, Vrid::new(51).ok());
+        let reject = Reject { reason, vrid, version: Some(Version::V2) };
+        rig.feed(Input::Rejected { interface: interface(), family, carrier: None, reject });
+    }
+    rig.out.clear();
+    rig.feed(Input::Configure(vec![RouterSpec { drain: ms(1), ..both() }]));
+    assert_eq!(refusals(&mut rig).0.len(), 2, "something else has changed");
+    let mut spec = both();
+    spec.instances[0].version = Version::V2;
+    rig.feed(Input::Configure(vec![spec]));
+    assert_eq!(refusals(&mut rig), (vec!["other_version"], vec!["other_version"]));
+    let standing = rig.node.snapshot(rig.now).routers.remove(0).peer_warnings;
+    assert_eq!(standing[0].key.family, Family::Ipv6);
 }

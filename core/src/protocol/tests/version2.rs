@@ -315,6 +315,7 @@ fn a_reload_that_changes_version_and_password_keeps_the_state() {
     hear(&mut rig, ALIKE);
     hear(&mut rig, Heard { priority: 0, ..ALIKE });
     assert_eq!(rig.until_state(StateName::Active), us(609_375), "it has the Skew_Time of version 2");
+    assert_eq!(rig.instance(0).version, Version::V2);
 }
 
 /// The hand-over ends by the rules with which it began.
@@ -424,4 +425,80 @@ fn a_backup_that_a_reload_moves_to_version_2_has_its_skew_time() {
     hear(&mut rig, Heard { seconds: 2, ..ALIKE });
     hear(&mut rig, Heard { seconds: 2, priority: 0, ..ALIKE });
     assert_eq!(rig.until_state(StateName::Active), us(609_375));
+}
+
+fn at(interval: AdverInterval, spec: RouterSpec) -> RouterSpec {
+    RouterSpec { interval, ..spec }
+}
+
+#[test]
+fn an_active_that_a_reload_moves_to_version_2_leaves_by_its_script() {
+    let mut rig = Rig::active(spec());
+    rig.feed(Input::Configure(vec![version2()]));
+    rig.out.clear();
+    rig.demote(Force::No);
+    assert_eq!(rig.spoken(), ["say 0/100cs"]);
+}
+
+/// At 5 s the slowest Backup of version 3 has a Skew_Time of 4.98 s.
+#[test]
+fn silence_is_told_after_the_wait_of_the_slowest_backup_of_version_2() {
+    let five = AdverInterval::from_seconds(5).unwrap();
+    let heard = Heard { seconds: 5, ..ALIKE };
+    let lost = |rig: &Rig| rig.events().iter().any(|it| matches!(it, EventKind::NobodyServes { .. }));
+    let mut rig = Rig::new(at(five, spec()));
+    rig.demote(Force::No);
+    rig.feed(Input::Configure(vec![at(five, version2())]));
+    hear(&mut rig, heard);
+    rig.run(ms(16_096));
+    assert!(!lost(&rig));
+    rig.run(ms(1));
+    assert!(lost(&rig), "three intervals, 255/256 s, and 100 ms");
+
+    let mut rig = Rig::new(at(five, version2()));
+    rig.until_state(StateName::Active);
+    rig.run(ms(500));
+    rig.out.clear();
+    rig.demote(Force::No);
+    rig.run(ms(610));
+    hear(&mut rig, Heard { priority: 50, ..heard });
+    rig.hear_announced(Family::Ipv4);
+    rig.run(ms(20));
+    assert!(matches!(rig.outcomes()[..], [DemoteOutcome::HandedOver { .. }]), "{:?}", rig.outcomes());
+    let silent = |rig: &Rig| rig.events().contains(&EventKind::SuccessorSilent);
+    rig.run(ms(15_996));
+    assert!(!silent(&rig));
+    rig.run(ms(1));
+    assert!(silent(&rig), "the watch over the successor has the same patience");
+}
+
+/// The router that was heard every 3 s in version 3 is overdue 3 s after its last message: in version 2
+/// nothing is learned, and ours is 2 s.
+#[test]
+fn who_serves_is_judged_by_the_version_after_a_reload() {
+    let two = AdverInterval::from_seconds(2).unwrap();
+    let stranger = Heard { from: 9, seconds: 2, priority: 255, addresses: &[198, 51, 100, 1], ..ALIKE };
+    for (after, warning) in [(2999, "address_list_differs"), (3001, "addresses_lost")] {
+        let mut rig = Rig::new(at(two, spec()));
+        rig.hear(Advert { centiseconds: 300, ..advert("192.0.2.1", 200) });
+        rig.feed(Input::Configure(vec![at(two, version2())]));
+        rig.out.clear();
+        rig.run(ms(after));
+        hear(&mut rig, stranger);
+        assert_eq!(rig.warned(), [warning], "{after}");
+    }
+}
+
+#[test]
+fn that_no_node_was_ever_heard_is_told_after_three_active_down_intervals_of_version_2() {
+    let peers = UnicastPeers { addresses: vec![IpAddr::from([192, 0, 2, 1])], min_ttl: NonZeroU8::MAX };
+    let destinations = Destinations::Unicast(peers);
+    let five = AdverInterval::from_seconds(5).unwrap();
+    let mut rig = Rig::new(RouterSpec { destinations, ..at(five, version2()) });
+    rig.until_state(StateName::Active);
+    let told = |rig: &Rig| rig.events().iter().any(|it| matches!(it, EventKind::NoPeerHeard { .. }));
+    rig.run(us(15_609_375) * 3 - us(1));
+    assert!(!told(&rig));
+    rig.run(us(1));
+    assert!(told(&rig));
 }
