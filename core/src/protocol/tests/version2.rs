@@ -310,6 +310,7 @@ fn a_reload_that_changes_version_and_password_keeps_the_state() {
     assert_eq!(rig.out.iter().find_map(said), Some((Version::V3, Authentication::None)));
     rig.hear(advert("192.0.2.1", 200));
     assert_eq!(rig.state(), StateName::Backup, "it understands version 3");
+    assert_eq!(rig.instance(0).version, Version::V3);
     rig.feed(Input::Configure(vec![version2()]));
     assert_eq!(rig.state(), StateName::Backup);
     hear(&mut rig, ALIKE);
