@@ -577,13 +577,20 @@ impl PeerWarning {
     /// Whether the messages of the peer are discarded. Anybody can send such messages, under any name.
     #[must_use]
     pub const fn is_about_discarded(&self) -> bool {
+        self.is_refusal() || matches!(self, Self::Rejected(_))
+    }
+
+    /// Whether the messages of the peer are discarded because of what is configured on both sides: then
+    /// neither hears the other, and both may hold the addresses.
+    #[must_use]
+    pub const fn is_refusal(&self) -> bool {
         match self {
-            Self::Rejected(_)
-            | Self::OtherVersion { .. }
+            Self::OtherVersion { .. }
             | Self::AuthenticationDiffers(_)
             | Self::IntervalRefused { .. }
             | Self::AddressListRefused { .. } => true,
-            Self::AddressListDiffers { .. }
+            Self::Rejected(_)
+            | Self::AddressListDiffers { .. }
             | Self::AddressesLost { .. }
             | Self::OtherVrid { .. }
             | Self::SamePriority(_)

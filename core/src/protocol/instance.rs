@@ -484,7 +484,7 @@ impl Instance {
         self.active_router = None;
         // A version that learns no interval speaks with its own and waits for its own, whatever the
         // other family has learned (RFC 3768 §7.1, §6.1).
-        let learned = self.rules().followed_interval(policy.interval, learned);
+        let learned = self.rules().learned_interval(policy.interval, learned);
         if cause != Cause::Stalled {
             self.last_word(policy, learned, out);
         }

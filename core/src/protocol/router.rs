@@ -438,6 +438,7 @@ impl Router {
             instance.set_version(new.version, new.authentication);
             instance.on_interval_changed(now, &self.policy);
         }
+        self.end_refusals_of_changed(now, &before, out);
     }
 
     /// It left the configuration.

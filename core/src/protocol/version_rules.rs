@@ -152,8 +152,8 @@ const V2_LEAVE: LeaveScript = LeaveScript {
         (0, LeaveLine::Resign),
         (10, LeaveLine::Resign),
         (30, LeaveLine::Resign),
-        (1250, LeaveLine::Resign),
-        (1260, LeaveLine::Resign),
+        (1200, LeaveLine::Resign),
+        (1210, LeaveLine::Resign),
     ],
     second_round: 3,
 };
@@ -219,18 +219,14 @@ impl VersionRules {
         ours: AdverInterval,
         said: AdverInterval,
     ) -> AdverInterval {
-        match self.interval {
-            IntervalRule::Learned => {
-                let longest = ours.centiseconds().saturating_mul(10).max(300);
-                said.min(AdverInterval::from_centiseconds(longest).unwrap_or(AdverInterval::MAX))
-            }
-            // RFC3768-6.4.2-1
-            IntervalRule::MustMatch => ours,
-        }
+        let longest = ours.centiseconds().saturating_mul(10).max(300);
+        let longest = AdverInterval::from_centiseconds(longest).unwrap_or(AdverInterval::MAX);
+        self.learned_interval(ours, said.min(longest))
     }
 
-    /// The interval of a family that follows another one, which has learned `theirs`.
-    pub(in crate::protocol) const fn followed_interval(
+    /// What a router with `ours` makes of the interval `theirs`, which it believes, or which its other
+    /// family has learned.
+    pub(in crate::protocol) const fn learned_interval(
         &self,
         ours: AdverInterval,
         theirs: AdverInterval,
@@ -268,13 +264,22 @@ impl VersionRules {
     /// of it.
     ///
     /// With a shortened interval that is a few milliseconds, which those who wait have to spare. Where
-    /// nothing can be shortened it is the longest Skew_Time, and a little more: a Backup that distrusts
-    /// the resignation waits until the next advertisement is overdue.
+    /// nothing can be shortened it is the longest Skew_Time, and a tenth of a second until the successor
+    /// has advertised.
     #[must_use]
     pub const fn takeover_lasts(&self) -> Duration {
         match self.skew {
             SkewRule::PartOfInterval => Duration::ZERO,
             SkewRule::PartOfSecond => Duration::from_millis(1100),
+        }
+    }
+
+    /// As [`Self::takeover_lasts`], of the slowest Backup that has heard a resignation and nothing else:
+    /// it has learned no shorter interval than `interval`, which is ours.
+    pub(in crate::protocol) fn takeover_after_resignation(&self, interval: AdverInterval) -> Duration {
+        match self.skew {
+            SkewRule::PartOfInterval => interval.period(),
+            SkewRule::PartOfSecond => self.takeover_lasts(),
         }
     }
 
@@ -420,8 +425,8 @@ mod tests {
         let script_of_v2 = VersionRules::of(Version::V2).leave();
         assert_eq!(script_of_v2.first_resignation(), ms(0));
         assert_eq!(script_of_v2.first_round_ends(), ms(30));
-        assert_eq!(script_of_v2.second_round_begins(), Some(ms(1250)));
-        assert_eq!(script_of_v2.ends(), ms(1260));
+        assert_eq!(script_of_v2.second_round_begins(), Some(ms(1200)));
+        assert_eq!(script_of_v2.ends(), ms(1210));
         let after_crash = VersionRules::of(Version::V3).leave_after_crash();
         assert!(after_crash.ends() <= script.ends(), "a hand-over after a crash has the patience of another");
         for script in [script, after_crash, script_of_v2] {

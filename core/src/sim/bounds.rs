@@ -111,8 +111,9 @@ impl Bounds {
     /// successor that did not learn the short interval, and the margin.
     #[must_use]
     pub fn handover(&self) -> Duration {
-        slow(documents::longest_wait_for_successor(self.slowest, self.interval) + hosts_switch())
-            + self.reaction()
+        // Where one family speaks VRRPv2, another may speak version 3.
+        let waits = |version| documents::longest_wait_for_successor(version, self.interval);
+        slow(waits(self.slowest).max(waits(Version::V3)) + hosts_switch()) + self.reaction()
     }
 
     /// The longest time that an Active that yielded keeps the addresses.

@@ -161,13 +161,13 @@ pub(super) const LEAVING: [(u64, ScriptLine); 11] = [
 ];
 
 /// What a leaving router of VRRPv2 sends (docs/adr/0043): three resignations within 30 ms, and another
-/// two after 1.25 s. It is the same for a run that crashed.
+/// two after 1.2 s. It is the same for a run that crashed.
 pub(super) const LEAVING_IN_VERSION_2: [(u64, ScriptLine); 5] = [
     (0, ScriptLine::Resign),
     (10, ScriptLine::Resign),
     (30, ScriptLine::Resign),
-    (1250, ScriptLine::Resign),
-    (1260, ScriptLine::Resign),
+    (1200, ScriptLine::Resign),
+    (1210, ScriptLine::Resign),
 ];
 
 /// What is sent for a run that crashed, 30 ms after a first resignation (docs/adr/0014).
@@ -204,9 +204,8 @@ pub(super) const LEAVES_BEFORE_ADVERTISING: Duration = Duration::from_millis(10)
 const FIRST_ROUND: Duration = Duration::from_millis(256);
 const SECOND_ROUND_BEGINS: Duration = Duration::from_millis(1250);
 const SECOND_ROUND_ENDS: Duration = Duration::from_millis(1256);
-/// The same ends in VRRPv2 (docs/adr/0043).
-const FIRST_ROUND_OF_VERSION_2: Duration = Duration::from_millis(30);
-const SECOND_ROUND_OF_VERSION_2_ENDS: Duration = Duration::from_millis(1260);
+/// The end of the second round in VRRPv2 (docs/adr/0043).
+const SECOND_ROUND_OF_VERSION_2_ENDS: Duration = Duration::from_millis(1210);
 
 /// The longest Skew_Time of VRRPv2, whatever the interval is, and a tenth of a second (docs/vrrpv2.md:
 /// "up to a second").
@@ -215,38 +214,28 @@ const TAKEOVER_IN_VERSION_2: Duration = Duration::from_millis(1100);
 /// How long a planned leave waits for a successor: the first round, the longest Skew_Time and a
 /// margin of 100 ms. A second round that was begun is finished (docs/adr/0009).
 ///
-/// In VRRPv2 no Skew_Time is shorter because of what was said, so that the first round is followed by
-/// an interval, for those who distrust, and by the longest Skew_Time; and the second round, which is
-/// always begun, by the longest Skew_Time as well (docs/vrrpv2.md: 2.46 s at intervals of 1 s).
-pub(super) fn waits_for_successor(slowest: Version, interval: AdverInterval) -> Duration {
-    match slowest {
-        Version::V2 => longest_wait_for_successor(slowest, interval.period()),
-        Version::V3 => {
-            let first_round = FIRST_ROUND + interval.period() + MARGIN;
-            if first_round <= SECOND_ROUND_BEGINS {
-                first_round
-            } else {
-                longest_wait_for_successor(slowest, interval.period())
-            }
-        }
+/// In VRRPv2 the second round is always begun, and followed by the longest Skew_Time, which does not
+/// depend on the interval (docs/vrrpv2.md: 2.4 s).
+pub(super) fn waits_for_successor(version: Version, interval: AdverInterval) -> Duration {
+    let first_round = FIRST_ROUND + interval.period() + MARGIN;
+    match version {
+        Version::V3 if first_round <= SECOND_ROUND_BEGINS => first_round,
+        Version::V2 | Version::V3 => longest_wait_for_successor(version, interval.period()),
     }
 }
 
 /// The same time if the interval is not known: a second round may be under way.
-pub(super) fn longest_wait_for_successor(slowest: Version, interval: Duration) -> Duration {
-    match slowest {
-        Version::V2 => {
-            let first = FIRST_ROUND_OF_VERSION_2 + interval;
-            first.max(SECOND_ROUND_OF_VERSION_2_ENDS) + TAKEOVER_IN_VERSION_2 + MARGIN
-        }
+pub(super) fn longest_wait_for_successor(version: Version, interval: Duration) -> Duration {
+    match version {
+        Version::V2 => SECOND_ROUND_OF_VERSION_2_ENDS + TAKEOVER_IN_VERSION_2 + MARGIN,
         Version::V3 => (FIRST_ROUND + interval + MARGIN).max(SECOND_ROUND_ENDS + MARGIN),
     }
 }
 
 /// A router that leaves because of a fault waits this long for a successor: 36 ms (docs/adr/0009). In
 /// VRRPv2 it serves on for the Skew_Time of the slowest successor (docs/adr/0043).
-pub(super) fn fault_waits(slowest: Version) -> Duration {
-    match slowest {
+pub(super) fn fault_waits(version: Version) -> Duration {
+    match version {
         Version::V2 => TAKEOVER_IN_VERSION_2 + Duration::from_millis(30),
         Version::V3 => Duration::from_millis(36),
     }

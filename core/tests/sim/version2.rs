@@ -136,7 +136,7 @@ fn two_actives_of_two_makes_find_out() {
 fn without_a_successor_a_demotion_is_refused_after_the_second_round() {
     let mut lab = Lab::settled(V4, vec![v2(node(200))]);
     lab.demote(0);
-    lab.run(ms(2459));
+    lab.run(ms(2409));
     assert_eq!(lab.outcome(0), None);
     lab.run(ms(1));
     assert!(matches!(lab.outcome(0), Some(DemoteOutcome::Refused { .. })), "{:?}", lab.outcome(0));
@@ -149,11 +149,11 @@ fn a_backup_that_heard_only_the_second_round_takes_over_in_time() {
     lab.act(Act::FaultsBegin);
     lab.act(Act::Path(Port(0), Port(1), Path::Blocked));
     lab.demote(0);
-    run_without_a_gap(&mut lab, 1200);
+    run_without_a_gap(&mut lab, 1150);
     lab.act(Act::Path(Port(0), Port(1), Path::Open));
     run_without_a_gap(&mut lab, 800);
     let after = handed_over(&lab, 0);
-    assert!(after >= ms(1250) + SKEW_OF_100 && after < ms(1250) + SKEW_OF_100 + SOON, "{after:?}");
+    assert!(after >= ms(1200) + SKEW_OF_100 && after < ms(1200) + SKEW_OF_100 + SOON, "{after:?}");
 }
 
 /// docs/adr/0043: until the successor is there nobody else serves.

@@ -139,6 +139,7 @@ impl AdvertSender {
             counters.priority_zero_pkts_sent += 1;
         }
         self.sent.note(priority, interval);
+        self.refused = (0, None);
         // RFC9568-7.2-1
         let Self { key, version, authentication, .. } = *self;
         out.extend(self.destinations.iter().map(|destination| Effect::Advertise {
@@ -154,9 +155,9 @@ impl AdvertSender {
     }
 
     /// The socket refused the copy of an advertisement that was for `destination`. The advertisement
-    /// was counted as sent when it was decided; if no copy was sent, it is not. Copies are refused in
-    /// the order of the destinations, so that a place that is not behind the last one begins another
-    /// advertisement.
+    /// was counted as sent when it was decided; if no copy was sent, it is not. Of several advertisements
+    /// that were decided together, copies are refused in the order of the destinations, so that a place
+    /// that is not behind the last one begins another advertisement.
     pub(super) fn on_unsent(
         &mut self,
         destination: IpAddr,
@@ -169,7 +170,6 @@ impl AdvertSender {
         let count = if place > last { count + 1 } else { 1 };
         self.refused = (count, place);
         if count == self.destinations.len() {
-            self.refused = (0, None);
             counters.on_unsent(priority);
         }
     }

@@ -42,7 +42,7 @@ impl Instance {
     /// When it is said that nobody was heard, if that stays so.
     pub(super) fn unheard_at(&self, policy: &Policy) -> Option<MonoTime> {
         let listed = self.sender.destinations().iter().any(|destination| !destination.is_multicast());
-        let waits = self.unheard == PeersFinding::Nobody && self.peers.is_empty() && listed;
+        let waits = self.unheard == PeersFinding::Nobody && listed;
         let patience = policy.active_down_interval(self.version, policy.interval) * PATIENCE;
         match self.state {
             State::Active(_) if waits => Some(self.since + patience),

@@ -200,7 +200,7 @@ mod tests {
                 assert_eq!(refused, Err(RejectReason::BadDestination), "{other}");
             }
             for (min_ttl, ttl, accepted) in
-                [(255, 255, true), (255, 254, false), (64, 64, true), (64, 63, false)]
+                [(255, 255, true), (255, 254, false), (64, 255, true), (64, 64, true), (64, 63, false)]
             {
                 let verdict = verdict(unicast(min_ttl), &carrier(source, ours, ttl));
                 assert_eq!(verdict.is_ok(), accepted, "{source} {min_ttl} {ttl}");

@@ -16,7 +16,7 @@ impl Router {
     /// A router that was just made becomes the Active that the crashed run was.
     pub(in crate::protocol) fn finish_crashed_run(&mut self, now: MonoTime, out: &mut Effects) -> FollowUp {
         self.move_each(out, |instance, _, out| Some(instance.finish_crashed_run(now, out)));
-        self.handover = Some(Handover::of_crashed_run(now, self.policy.interval, self.slowest_rules()));
+        self.handover = Some(Handover::of_crashed_run(now, self.policy.interval, self.rules()));
         // What can be sent, and with which priority, follows from facts.
         FollowUp::Evaluate { cause_if_started: Cause::Startup }
     }

@@ -94,29 +94,25 @@ impl WithoutSuccessor {
 }
 
 impl Handover {
-    /// `rules` are those of the instances that take longest.
-    fn new(now: MonoTime, cause: HandoverCause, interval: AdverInterval, rules: &VersionRules) -> Self {
-        let (script, takeover) = (rules.leave(), rules.takeover_lasts() + MARGIN);
-        let mut skew = script.first_round_ends() + interval.period() + takeover;
-        if script.second_round_begins().is_some_and(|second| skew > second) {
-            // A round that is begun is brought to an end.
-            skew = skew.max(script.ends() + takeover);
-        }
-        let (patience, without_successor) = match cause {
-            HandoverCause::Demote => (skew, WithoutSuccessor::Stay),
-            HandoverCause::Shutdown | HandoverCause::Configuration => {
-                (skew.min(STOP_PATIENCE), WithoutSuccessor::LetGo)
-            }
-            HandoverCause::Fault => {
-                let patience = script.first_resignation() + rules.takeover_lasts() + FAULT_PATIENCE;
-                (patience, WithoutSuccessor::LetGo)
+    /// `rules` are those of each instance: the families leave together, so that the slowest decides how
+    /// long the router waits.
+    fn new(
+        now: MonoTime,
+        cause: HandoverCause,
+        interval: AdverInterval,
+        rules: impl Iterator<Item = &'static VersionRules>,
+    ) -> Self {
+        let patience = rules.map(|rules| patience(cause, interval, rules)).max().unwrap_or_default();
+        let without_successor = match cause {
+            HandoverCause::Demote => WithoutSuccessor::Stay,
+            HandoverCause::Shutdown | HandoverCause::Configuration | HandoverCause::Fault => {
+                WithoutSuccessor::LetGo
             }
         };
-        let until = now + patience;
         Self {
             cause,
             began: now,
-            until,
+            until: now + patience,
             without_successor,
             demotion: None,
             drain: None,
@@ -125,7 +121,11 @@ impl Handover {
     }
 
     /// The hand-over of a run that crashed. It first asks whether another router is Active.
-    pub(super) fn of_crashed_run(now: MonoTime, interval: AdverInterval, rules: &VersionRules) -> Self {
+    pub(super) fn of_crashed_run(
+        now: MonoTime,
+        interval: AdverInterval,
+        rules: impl Iterator<Item = &'static VersionRules>,
+    ) -> Self {
         let handover = Self::new(now, HandoverCause::Shutdown, interval, rules);
         Self { until: handover.until + PROBE_TIMEOUT, ..handover }
     }
@@ -224,7 +224,7 @@ impl Router {
 
     /// Begins to hand over, or makes a hand-over that is under way more pressing.
     pub(super) fn hand_over(&mut self, now: MonoTime, cause: HandoverCause, out: &mut Effects) {
-        let wanted = Handover::new(now, cause, self.policy.interval, self.slowest_rules());
+        let wanted = Handover::new(now, cause, self.policy.interval, self.rules());
         if let Some(handover) = &mut self.handover {
             if handover.cause != cause {
                 handover.hurry(&wanted);
@@ -395,11 +395,24 @@ impl Router {
         self.instances.iter().map(Instance::version).max_by_key(wait).unwrap_or_default()
     }
 
-    /// Of the rules of its instances, those by which a hand-over takes longest. What they say after a
-    /// crash ends sooner.
-    pub(super) fn slowest_rules(&self) -> &'static VersionRules {
-        let rules = self.instances.iter().map(Instance::rules);
-        let slowest = rules.max_by_key(|rules| rules.leave().ends() + rules.takeover_lasts());
-        slowest.unwrap_or(VersionRules::of(Version::default()))
+    /// What the version of each instance prescribes.
+    pub(super) fn rules(&self) -> impl Iterator<Item = &'static VersionRules> {
+        self.instances.iter().map(Instance::rules)
+    }
+}
+
+/// How long a router that leaves waits for a successor, where it speaks by `rules`.
+fn patience(cause: HandoverCause, interval: AdverInterval, rules: &VersionRules) -> Duration {
+    let script = rules.leave();
+    // What is said after a crash does not end later.
+    let mut patience = script.first_round_ends() + rules.takeover_after_resignation(interval) + MARGIN;
+    if script.second_round_begins().is_some_and(|second| patience > second) {
+        // A round that is begun is brought to an end.
+        patience = patience.max(script.ends() + rules.takeover_lasts() + MARGIN);
+    }
+    match cause {
+        HandoverCause::Demote => patience,
+        HandoverCause::Shutdown | HandoverCause::Configuration => patience.min(STOP_PATIENCE),
+        HandoverCause::Fault => script.first_resignation() + rules.takeover_lasts() + FAULT_PATIENCE,
     }
 }

@@ -4,7 +4,7 @@
 //! A rejected message touches no timer and no learned state (RFC9568-7.1-12).
 
 use super::carrier::accepts;
-use super::peer_warnings::Lifetime;
+use super::peer_warnings::{DISCARDED_LAPSES_AFTER, Lifetime, REFUSAL_STANDS};
 use super::successor_watch::SuccessorFinding;
 use super::throttle::Topic;
 use super::{FollowUp, Router};
@@ -48,8 +48,12 @@ impl Router {
         }
         if let Some((reason, what)) = self.refusal(key, advertisement) {
             self.discard(now, key, Some(carrier.source), reason, what, out);
+            if advertisement.priority.is_resignation() {
+                self.expect_silence_of_refused(now, key, carrier.source);
+            }
             return FollowUp::Nothing;
         }
+        self.end_refusals(now, |known| known.is_of(key, Some(carrier.source)));
         let received = self.received(carrier.source, advertisement);
         let (policy, tie) = (self.policy, self.tie(key));
         let served = self.instance_mut(key).map(|instance| instance.note_service(now, &policy, &received));
@@ -177,9 +181,19 @@ impl Router {
                 | RejectReason::OwnPackets => {}
             }
         }
-        let lifetime = until_overdue(self.spec.interval, Duration::ZERO);
-        let lifetime = Lifetime { lapse_after: lifetime.lapse_after.max(REJECTED_LAPSES_AFTER), ..lifetime };
+        let lifetime = if what.is_refusal() { REFUSAL_STANDS } else { self.lifetime_of_discarded() };
+        if what.is_refusal() {
+            // The last message of a router says what is wrong with it now.
+            self.end_refusals(now, |known| known.is_of(key, peer) && !known.what.is_alike(&what));
+        }
         self.warn_of_peer(now, key, peer, what, lifetime, out);
+    }
+
+    /// A discarded message does not say when the next one is due: it is taken to be as often as ours,
+    /// and not more often than [`DISCARDED_LAPSES_AFTER`].
+    pub(super) fn lifetime_of_discarded(&self) -> Lifetime {
+        let lifetime = until_overdue(self.spec.interval, Duration::ZERO);
+        Lifetime { lapse_after: lifetime.lapse_after.max(DISCARDED_LAPSES_AFTER), ..lifetime }
     }
 
     /// Whether a message for one of our instances is discarded because of what is configured here: the
@@ -419,10 +433,6 @@ impl Router {
 
 /// So many addresses are named in an event.
 const MOST_NAMED: usize = 4;
-
-/// A discarded message does not say when the next one is due: it is taken to be as often as ours,
-/// and not more often than this.
-const REJECTED_LAPSES_AFTER: Duration = Duration::from_secs(10);
 
 /// A machine announces an address when it gets it, and later only with requests of its own.
 const CONFLICT_STANDS: Lifetime =

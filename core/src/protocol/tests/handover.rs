@@ -427,3 +427,27 @@ fn what_is_believed_changes_with_the_reason_for_which_a_router_leaves() {
         assert_eq!(handed_over(&rig), believed, "goes: {goes}, {:?}", rig.events());
     }
 }
+
+/// Below 0.9 s every Backup that heard the first round has taken over before a second would begin.
+#[test]
+fn at_a_short_interval_a_demotion_without_a_successor_is_refused_after_the_first_round() {
+    let mut rig = Rig::active(RouterSpec { interval: interval(10), ..spec() });
+    rig.demote(Force::No);
+    rig.run(ms(455));
+    assert_eq!(rig.outcomes(), []);
+    rig.run(ms(1));
+    assert!(matches!(rig.outcomes()[..], [DemoteOutcome::Refused { .. }]), "{:?}", rig.outcomes());
+}
+
+/// docs/adr/0009
+#[test]
+fn a_stop_without_a_successor_ends_after_three_seconds_at_the_longest_interval() {
+    let mut rig = Rig::new(RouterSpec { interval: AdverInterval::MAX, ..spec() });
+    rig.until_state(StateName::Active);
+    rig.run(ms(500));
+    rig.feed(Input::Shutdown);
+    rig.run(ms(2999));
+    assert!(!rig.released());
+    rig.run(ms(1));
+    assert!(rig.released());
+}

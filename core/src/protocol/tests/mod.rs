@@ -15,6 +15,7 @@ mod interruptions;
 mod mutants;
 mod proof;
 mod receiving;
+mod refusals;
 mod reload;
 mod retention;
 mod service_watch;

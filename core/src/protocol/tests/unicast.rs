@@ -27,7 +27,12 @@ fn destinations(rig: &mut Rig) -> Vec<String> {
 }
 
 /// Feeds an advertisement that arrived with this header.
-fn arrives(rig: &mut Rig, (source, destination, ttl): (&str, &str, u8), priority: u8) {
+fn arrives(rig: &mut Rig, header: (&str, &str, u8), priority: u8) {
+    arrives_on(rig, interface(), header, priority);
+}
+
+fn arrives_on(rig: &mut Rig, interface: InterfaceName, header: (&str, &str, u8), priority: u8) {
+    let (source, destination, ttl) = header;
     let carrier = Carrier { source: source.parse().unwrap(), destination: destination.parse().unwrap(), ttl };
     let advertisement = Advertisement {
         version: Version::V3,
@@ -38,7 +43,7 @@ fn arrives(rig: &mut Rig, (source, destination, ttl): (&str, &str, u8), priority
         addresses: AddressList::new(Family::Ipv4, &[192, 0, 2, 254]),
         checksum: ChecksumFlavour::Rfc9568,
     };
-    rig.feed(Input::Received { interface: interface(), carrier, advertisement });
+    rig.feed(Input::Received { interface, carrier, advertisement });
 }
 
 fn rejected(rig: &Rig) -> Vec<(&'static str, u64)> {
@@ -55,6 +60,7 @@ fn every_other_node_is_sent_each_advertisement_and_the_group_none() {
     let before = rig.instance(0).counters.advertisement_sent;
     rig.run(Duration::from_secs(1));
     assert_eq!(destinations(&mut rig), [FIRST, SECOND]);
+    assert_eq!(rig.instance(0).destinations, addresses(&[FIRST, SECOND]));
     assert_eq!(rig.instance(0).counters.advertisement_sent, before + 1, "it is one advertisement");
 }
 
@@ -68,7 +74,18 @@ fn a_node_that_is_alone_in_its_list_has_a_fault_and_says_nothing() {
     assert_eq!(faults(&rig), [""; 0]);
 }
 
-/// The address may be on another interface: then this is the same node all the same.
+/// Nobody is sent anything, so nothing is counted.
+#[test]
+fn an_active_that_is_left_alone_in_its_list_leaves_and_says_nothing() {
+    let mut rig = Rig::active(unicast(&[FIRST]));
+    let sent = rig.instance(0).counters.advertisement_sent;
+    rig.feed(Input::Configure(vec![unicast(&[US])]));
+    rig.run(Duration::from_secs(2));
+    assert_eq!((rig.state(), faults(&rig).len()), (StateName::Initialize, 1));
+    assert_eq!(rig.instance(0).counters.advertisement_sent, sent);
+}
+
+/// The address may be on another interface, or not be a real one: then this is the same node all the same.
 #[test]
 fn every_address_of_this_node_is_left_out() {
     let mut rig = Rig::active(unicast(&[FIRST, SECOND]));
@@ -78,6 +95,12 @@ fn every_address_of_this_node_is_left_out() {
     rig.out.clear();
     rig.run(Duration::from_secs(1));
     assert_eq!(destinations(&mut rig), [FIRST, "192.0.2.3"]);
+    let foreign = [(FIRST.parse().unwrap(), 24)].into();
+    rig.feed(Input::Link("eth1".parse().unwrap(), Some(LinkFacts { foreign, ..link() })));
+    rig.feed(Input::Configure(vec![unicast(&[FIRST, SECOND])]));
+    rig.out.clear();
+    rig.run(Duration::from_secs(1));
+    assert_eq!(destinations(&mut rig), [SECOND]);
 }
 
 #[test]
@@ -125,11 +148,15 @@ fn the_ip_header_is_judged_before_what_it_carries() {
     let header = |destination: &str, ttl| {
         Some(Carrier { source: FIRST.parse().unwrap(), destination: destination.parse().unwrap(), ttl })
     };
-    let reject = Reject { reason: RejectReason::ChecksumErrors, vrid: Vrid::new(51).ok(), version: None };
-    for carrier in [header("224.0.0.18", 255), header(US, 1), header(US, 255), None] {
-        rig.feed(Input::Rejected { interface: interface(), family: Family::Ipv4, carrier, reject });
+    for version in [None, Some(Version::V2)] {
+        let reject = Reject { reason: RejectReason::ChecksumErrors, vrid: Vrid::new(51).ok(), version };
+        for carrier in [header("224.0.0.18", 255), header(US, 1), header(US, 255), None] {
+            rig.feed(Input::Rejected { interface: interface(), family: Family::Ipv4, carrier, reject });
+        }
     }
-    assert_eq!(rejected(&rig), [("ip_ttl_errors", 1), ("checksum_errors", 2), ("bad_destination", 1)]);
+    let expected =
+        [("ip_ttl_errors", 2), ("version_errors", 2), ("checksum_errors", 2), ("bad_destination", 2)];
+    assert_eq!(rejected(&rig), expected);
 }
 
 /// What is for no router of this node is judged as those messages are that arrive the same way.
@@ -151,6 +178,12 @@ fn a_wrong_vrid_is_told_from_a_wrong_way() {
         arrives(&mut rig, (FIRST, destination, 255), 200);
         assert_eq!(of_link(&rig), [reason], "{destination}");
     }
+    // What another interface sends does not bear on it.
+    let mut rig = Rig::new(other(unicast(&[FIRST])));
+    let eth1: InterfaceName = "eth1".parse().unwrap();
+    rig.feed(Input::Link(eth1, Some(link())));
+    arrives_on(&mut rig, eth1, (FIRST, US, 255), 200);
+    assert_eq!(of_link(&rig), ["bad_destination"]);
 }
 
 #[test]
@@ -280,6 +313,11 @@ fn what_one_node_is_not_sent_is_told_of_that_node_and_counts_as_sent_to_the_othe
     unsent(&mut rig, SECOND);
     unsent(&mut rig, FIRST);
     assert_eq!(counted(&rig), (8, sent - 2));
+    // The first node was not sent this one, and the second not the next.
+    unsent(&mut rig, FIRST);
+    rig.run(Duration::from_secs(1));
+    unsent(&mut rig, SECOND);
+    assert_eq!(counted(&rig), (10, sent - 1), "one more was sent");
     rig.out.clear();
     let key = rig.instance(0).key;
     rig.feed(Input::AdvertisementSentAgain(key, destination));
@@ -343,7 +381,8 @@ fn a_node_that_was_heard_before_may_be_silent_and_with_multicast_nobody_is_expec
     let mut heard = Rig::new(unicast(&[FIRST]));
     arrives(&mut heard, (FIRST, US, 255), 200);
     heard.until_state(StateName::Active);
-    let mut multicast = Rig::active(spec());
+    let mut multicast = Rig::new(spec());
+    multicast.until_state(StateName::Active);
     for rig in [&mut heard, &mut multicast] {
         rig.run(Duration::from_secs(60));
         assert_eq!(peers_events(rig), []);

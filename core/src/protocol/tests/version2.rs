@@ -9,30 +9,33 @@ fn version2() -> RouterSpec {
     with(Authentication::None)
 }
 
-fn with(authentication: Authentication) -> RouterSpec {
+pub(super) fn with(authentication: Authentication) -> RouterSpec {
     let instance = InstanceSpec { version: Version::V2, authentication, ..instance(Family::Ipv4) };
     RouterSpec { instances: vec![instance], ..spec() }
 }
 
-fn password(text: &str) -> Authentication {
+pub(super) fn password(text: &str) -> Authentication {
     Authentication::Password(text.parse::<AuthPassword>().unwrap())
 }
 
 /// What a peer says differently from our settings.
 #[derive(Clone, Copy)]
-struct Heard {
-    version: Version,
-    seconds: u8,
-    priority: u8,
-    authentication: HeardAuthentication,
-    addresses: &'static [u8],
+pub(super) struct Heard {
+    /// The last octet of its source address.
+    pub(super) from: u8,
+    pub(super) version: Version,
+    pub(super) seconds: u8,
+    pub(super) priority: u8,
+    pub(super) authentication: HeardAuthentication,
+    pub(super) addresses: &'static [u8],
 }
 
 const ONE_ADDRESS: &[u8] = &[192, 0, 2, 254];
-const TWO_ADDRESSES: &[u8] = &[192, 0, 2, 254, 192, 0, 2, 253];
+pub(super) const TWO_ADDRESSES: &[u8] = &[192, 0, 2, 254, 192, 0, 2, 253];
 
 /// As we are configured, with priority 200.
-const ALIKE: Heard = Heard {
+pub(super) const ALIKE: Heard = Heard {
+    from: 1,
     version: Version::V2,
     seconds: 1,
     priority: 200,
@@ -40,8 +43,8 @@ const ALIKE: Heard = Heard {
     addresses: ONE_ADDRESS,
 };
 
-fn hear(rig: &mut Rig, heard: Heard) {
-    let source: IpAddr = "192.0.2.1".parse().unwrap();
+pub(super) fn hear(rig: &mut Rig, heard: Heard) {
+    let source = IpAddr::from([192, 0, 2, heard.from]);
     let carrier = Carrier { source, destination: Family::Ipv4.group(), ttl: 255 };
     let advertisement = Advertisement {
         version: heard.version,
@@ -55,7 +58,7 @@ fn hear(rig: &mut Rig, heard: Heard) {
     rig.feed(Input::Received { interface: interface(), carrier, advertisement });
 }
 
-fn authenticated(text: &str) -> HeardAuthentication {
+pub(super) fn authenticated(text: &str) -> HeardAuthentication {
     HeardAuthentication::Readable(password(text))
 }
 
@@ -231,16 +234,40 @@ fn a_demotion_resigns_and_serves_until_the_successor_has_told_the_hosts() {
     assert_eq!(after, ms(1000));
 }
 
-/// The Skew_Time of the slowest Backup that heard the second round only.
+/// The Skew_Time of the slowest Backup that heard the second round only, which is the same at every
+/// interval.
 #[test]
 fn without_a_successor_a_demotion_is_refused_when_the_slowest_backup_would_have_taken_over() {
-    let mut rig = Rig::active(version2());
+    for seconds in [1, 5, 190] {
+        let interval = AdverInterval::from_seconds(seconds).unwrap();
+        let mut rig = Rig::new(RouterSpec { interval, ..version2() });
+        rig.until_state(StateName::Active);
+        rig.run(Duration::from_millis(500));
+        rig.out.clear();
+        rig.demote(Force::No);
+        rig.run(ms(2409));
+        let resignation = format!("say 0/{}cs", interval.centiseconds());
+        assert_eq!(rig.spoken(), vec![resignation; 5]);
+        rig.run(ms(1));
+        assert!(matches!(rig.outcomes()[..], [DemoteOutcome::Refused { .. }]), "{:?}", rig.outcomes());
+        let stays = format!("say 100/{}cs", interval.centiseconds());
+        assert_eq!(rig.spoken(), [stays], "Backups hear at once that we stay");
+    }
+}
+
+/// The IPv6 Backup that has learned nothing waits for a part of the interval.
+#[test]
+fn a_router_of_both_families_waits_for_the_slower_family_at_a_long_interval() {
+    let instances = vec![version2().instances.remove(0), instance(Family::Ipv6)];
+    let interval = AdverInterval::from_seconds(20).unwrap();
+    let mut rig = Rig::new(RouterSpec { interval, instances, ..spec() });
+    rig.until_state(StateName::Active);
+    rig.run(ms(500));
     rig.demote(Force::No);
-    rig.run(ms(2459));
-    assert_eq!(rig.spoken(), ["say 0/100cs"; 5]);
+    rig.run(ms(20_355));
+    assert_eq!(rig.outcomes(), []);
     rig.run(ms(1));
-    assert!(matches!(rig.outcomes()[..], [DemoteOutcome::Refused { .. }]), "{:?}", rig.outcomes());
-    assert_eq!(rig.spoken(), ["say 100/100cs"], "Backups hear at once that we stay");
+    assert!(matches!(rig.outcomes()[..], [DemoteOutcome::Refused { .. }, DemoteOutcome::Refused { .. }]));
 }
 
 /// Until the successor is there nobody else serves.
@@ -283,11 +310,13 @@ fn a_reload_that_changes_version_and_password_keeps_the_state() {
     assert_eq!(rig.out.iter().find_map(said), Some((Version::V3, Authentication::None)));
     rig.hear(advert("192.0.2.1", 200));
     assert_eq!(rig.state(), StateName::Backup, "it understands version 3");
+    assert_eq!(rig.instance(0).version, Version::V3);
     rig.feed(Input::Configure(vec![version2()]));
     assert_eq!(rig.state(), StateName::Backup);
     hear(&mut rig, ALIKE);
     hear(&mut rig, Heard { priority: 0, ..ALIKE });
     assert_eq!(rig.until_state(StateName::Active), us(609_375), "it has the Skew_Time of version 2");
+    assert_eq!(rig.instance(0).version, Version::V2);
 }
 
 /// The hand-over ends by the rules with which it began.
@@ -397,4 +426,80 @@ fn a_backup_that_a_reload_moves_to_version_2_has_its_skew_time() {
     hear(&mut rig, Heard { seconds: 2, ..ALIKE });
     hear(&mut rig, Heard { seconds: 2, priority: 0, ..ALIKE });
     assert_eq!(rig.until_state(StateName::Active), us(609_375));
+}
+
+fn at(interval: AdverInterval, spec: RouterSpec) -> RouterSpec {
+    RouterSpec { interval, ..spec }
+}
+
+#[test]
+fn an_active_that_a_reload_moves_to_version_2_leaves_by_its_script() {
+    let mut rig = Rig::active(spec());
+    rig.feed(Input::Configure(vec![version2()]));
+    rig.out.clear();
+    rig.demote(Force::No);
+    assert_eq!(rig.spoken(), ["say 0/100cs"]);
+}
+
+/// At 5 s the slowest Backup of version 3 has a Skew_Time of 4.98 s.
+#[test]
+fn silence_is_told_after_the_wait_of_the_slowest_backup_of_version_2() {
+    let five = AdverInterval::from_seconds(5).unwrap();
+    let heard = Heard { seconds: 5, ..ALIKE };
+    let lost = |rig: &Rig| rig.events().iter().any(|it| matches!(it, EventKind::NobodyServes { .. }));
+    let mut rig = Rig::new(at(five, spec()));
+    rig.demote(Force::No);
+    rig.feed(Input::Configure(vec![at(five, version2())]));
+    hear(&mut rig, heard);
+    rig.run(ms(16_096));
+    assert!(!lost(&rig));
+    rig.run(ms(1));
+    assert!(lost(&rig), "three intervals, 255/256 s, and 100 ms");
+
+    let mut rig = Rig::new(at(five, version2()));
+    rig.until_state(StateName::Active);
+    rig.run(ms(500));
+    rig.out.clear();
+    rig.demote(Force::No);
+    rig.run(ms(610));
+    hear(&mut rig, Heard { priority: 50, ..heard });
+    rig.hear_announced(Family::Ipv4);
+    rig.run(ms(20));
+    assert!(matches!(rig.outcomes()[..], [DemoteOutcome::HandedOver { .. }]), "{:?}", rig.outcomes());
+    let silent = |rig: &Rig| rig.events().contains(&EventKind::SuccessorSilent);
+    rig.run(ms(15_996));
+    assert!(!silent(&rig));
+    rig.run(ms(1));
+    assert!(silent(&rig), "the watch over the successor has the same patience");
+}
+
+/// The router that was heard every 3 s in version 3 is overdue 3 s after its last message: in version 2
+/// nothing is learned, and ours is 2 s.
+#[test]
+fn who_serves_is_judged_by_the_version_after_a_reload() {
+    let two = AdverInterval::from_seconds(2).unwrap();
+    let stranger = Heard { from: 9, seconds: 2, priority: 255, addresses: &[198, 51, 100, 1], ..ALIKE };
+    for (after, warning) in [(2999, "address_list_differs"), (3001, "addresses_lost")] {
+        let mut rig = Rig::new(at(two, spec()));
+        rig.hear(Advert { centiseconds: 300, ..advert("192.0.2.1", 200) });
+        rig.feed(Input::Configure(vec![at(two, version2())]));
+        rig.out.clear();
+        rig.run(ms(after));
+        hear(&mut rig, stranger);
+        assert_eq!(rig.warned(), [warning], "{after}");
+    }
+}
+
+#[test]
+fn that_no_node_was_ever_heard_is_told_after_three_active_down_intervals_of_version_2() {
+    let peers = UnicastPeers { addresses: vec![IpAddr::from([192, 0, 2, 1])], min_ttl: NonZeroU8::MAX };
+    let destinations = Destinations::Unicast(peers);
+    let five = AdverInterval::from_seconds(5).unwrap();
+    let mut rig = Rig::new(RouterSpec { destinations, ..at(five, version2()) });
+    rig.until_state(StateName::Active);
+    let told = |rig: &Rig| rig.events().iter().any(|it| matches!(it, EventKind::NoPeerHeard { .. }));
+    rig.run(us(15_609_375) * 3 - us(1));
+    assert!(!told(&rig));
+    rig.run(us(1));
+    assert!(told(&rig));
 }

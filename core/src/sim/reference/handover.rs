@@ -31,14 +31,22 @@ pub(super) struct Handover {
 }
 
 impl Handover {
-    /// `slowest` is version 2 if any family speaks it, since the families leave together.
-    fn new(now: MonoTime, reason: Reason, interval: AdverInterval, slowest: Version) -> Self {
-        let (wait, without_successor) = match reason {
-            Reason::Demotion => (waits_for_successor(slowest, interval), WithoutSuccessor::Stay),
-            Reason::Shutdown | Reason::Configuration => {
-                (waits_for_successor(slowest, interval).min(STOP_ENDS), WithoutSuccessor::LetGo)
-            }
-            Reason::Fault => (fault_waits(slowest), WithoutSuccessor::LetGo),
+    /// The families, which speak `versions`, leave together: the slowest of them is waited for.
+    fn new(
+        now: MonoTime,
+        reason: Reason,
+        interval: AdverInterval,
+        versions: impl Iterator<Item = Version>,
+    ) -> Self {
+        let waits = |version| match reason {
+            Reason::Demotion => waits_for_successor(version, interval),
+            Reason::Shutdown | Reason::Configuration => waits_for_successor(version, interval).min(STOP_ENDS),
+            Reason::Fault => fault_waits(version),
+        };
+        let wait = versions.map(waits).max().unwrap_or_default();
+        let without_successor = match reason {
+            Reason::Demotion => WithoutSuccessor::Stay,
+            Reason::Shutdown | Reason::Configuration | Reason::Fault => WithoutSuccessor::LetGo,
         };
         Self { reason, until: now + wait, without_successor, demotion: None, force: Force::No }
     }
@@ -56,7 +64,7 @@ impl Handover {
 
 impl Router {
     pub(super) fn hand_over(&mut self, reason: Reason, turn: &mut Turn<'_>) {
-        let fresh = Handover::new(turn.now, reason, self.settings.interval, self.slowest_version());
+        let fresh = Handover::new(turn.now, reason, self.settings.interval, self.versions());
         match &mut self.handover {
             None => {
                 for instance in &mut self.instances {
@@ -99,8 +107,7 @@ impl Router {
         for instance in &mut self.instances {
             instance.begin_as_crashed_run(turn);
         }
-        let slowest = self.slowest_version();
-        let handover = Handover::new(turn.now, Reason::Shutdown, self.settings.interval, slowest);
+        let handover = Handover::new(turn.now, Reason::Shutdown, self.settings.interval, self.versions());
         self.handover = Some(Handover { until: handover.until + CRASHED_RUN_ASKS, ..handover });
     }
 

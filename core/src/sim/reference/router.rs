@@ -382,10 +382,9 @@ impl Router {
         }
     }
 
-    /// VRRPv2 if any family speaks it: a hand-over takes longest there.
-    pub(super) fn slowest_version(&self) -> Version {
-        let speaks_version_2 = self.instances.iter().any(|one| one.version == Version::V2);
-        if speaks_version_2 { Version::V2 } else { Version::V3 }
+    /// The version of each family.
+    pub(super) fn versions(&self) -> impl Iterator<Item = Version> {
+        self.instances.iter().map(|one| one.version)
     }
 
     /// Of the versions of its families, the one in which a Backup of the lowest priority waits longest.
