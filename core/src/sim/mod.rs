@@ -13,7 +13,7 @@
 //! * [`connections`]: connections to the addresses, as tokens; `draining`: what moves do to them;
 //!   `forwarding`: the rules by which a successor passes their packets on
 //! * [`lone_node`]: one node with several routers and interfaces, which is given every input in
-//!   every state
+//!   every state; `lone_unicast`: what it is given of unicast
 //! * [`world`], [`script`]: all stations together, and what is done to them; `station`: one of them
 //! * [`checker`], [`bounds`], [`view`]: what must hold for one virtual router, and for how long it
 //!   may be violated; `checkers`: one checker for each; `gaps`: after which acts a gap in the
@@ -37,6 +37,7 @@ mod input_context;
 pub mod kernel;
 pub mod lan;
 pub mod lone_node;
+mod lone_unicast;
 pub mod node;
 pub mod packet;
 pub mod peer;

@@ -72,8 +72,16 @@ fn a_node_that_is_alone_in_its_list_has_a_fault_and_says_nothing() {
 #[test]
 fn every_address_of_this_node_is_left_out() {
     let mut rig = Rig::active(unicast(&[FIRST, SECOND]));
-    let eth1 = LinkFacts { ipv4: vec![SECOND.parse().unwrap()], ..link() };
-    rig.feed(Input::Link("eth1".parse().unwrap(), Some(eth1)));
+    let eth1 = || LinkFacts { ipv4: vec![SECOND.parse().unwrap()], ..link() };
+    rig.feed(Input::Link("eth1".parse().unwrap(), Some(eth1())));
+    rig.out.clear();
+    rig.run(Duration::from_secs(1));
+    assert_eq!(destinations(&mut rig), [FIRST], "at once");
+    rig.feed(Input::Link("eth1".parse().unwrap(), None));
+    rig.out.clear();
+    rig.run(Duration::from_secs(1));
+    assert_eq!(destinations(&mut rig), [FIRST, SECOND], "it went away");
+    rig.feed(Input::Link("eth1".parse().unwrap(), Some(eth1())));
     rig.feed(Input::Configure(vec![unicast(&[FIRST, SECOND, "192.0.2.3"])]));
     rig.out.clear();
     rig.run(Duration::from_secs(1));

@@ -2,6 +2,7 @@
 //! part, the priority, the source address (docs/failover.md, docs/configuration.md).
 
 use crate::protocol::{CheckName, CheckResult, Consequence, Fault, RouterSpec, Watched};
+use crate::sim::documents;
 use crate::types::{AdvertPriority, Destinations, Family, InterfaceName, LinkFacts, Role};
 use crate::wire::Carrier;
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,9 +48,9 @@ impl Facts {
         }
     }
 
-    /// The other nodes in the list of a router; the group for one without a list.
-    fn recipients(&self, spec: &RouterSpec, family: Family) -> BTreeSet<IpAddr> {
-        let Destinations::Unicast(peers) = &spec.destinations else { return [family.group()].into() };
+    /// The other nodes in the list of a router, in its order; the group for one without a list.
+    pub(super) fn recipients(&self, spec: &RouterSpec, family: Family) -> Vec<IpAddr> {
+        let Destinations::Unicast(peers) = &spec.destinations else { return vec![documents::group(family)] };
         let of_family = peers.addresses.iter().filter(|peer| Family::of(**peer) == family);
         let others = of_family.filter(|peer| self.links.keys().all(|link| !self.is_own(*link, **peer)));
         others.copied().collect()
