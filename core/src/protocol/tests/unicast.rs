@@ -236,6 +236,22 @@ fn an_address_that_is_missing_is_a_fault_that_clears_itself() {
     assert_eq!((faults(&rig), rig.state()), (vec![], StateName::Backup));
 }
 
+/// What goes to the group arrives without an address. What goes to this node does not, so that an Active
+/// that lives may not have been heard (docs/failover.md).
+#[test]
+fn a_backup_whose_address_was_away_heard_nobody_and_listens_for_an_interval() {
+    // The timer fires after 3.609 s: after the interruption, and in the middle of it.
+    for lasts in [50, 400] {
+        let mut rig = Rig::new(unicast(&[FIRST]));
+        arrives(&mut rig, (FIRST, US, 255), 200);
+        rig.run(ms(3500));
+        rig.feed(Input::Link(interface(), Some(LinkFacts { ipv4: Vec::new(), ..link() })));
+        rig.run(ms(lasts));
+        rig.feed(Input::Link(interface(), Some(link())));
+        assert_eq!(rig.until_state(StateName::Active), us(1_609_375), "after {lasts} ms");
+    }
+}
+
 fn unsent(rig: &mut Rig, destination: &str) {
     let (key, priority) = (rig.instance(0).key, AdvertPriority::from_wire(100));
     let destination = destination.parse().unwrap();

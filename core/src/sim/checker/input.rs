@@ -127,10 +127,12 @@ impl Checker {
 
     /// Whether the configuration of a router names anybody but the node itself: it is a fault if not.
     fn has_recipients(&self, node: &SimNode) -> bool {
-        let Some(router) = node.router(self.number) else { return false };
-        router.spec.instances.iter().all(|instance| {
+        let Some(spec) = node.router(self.number).and_then(|router| router.given.as_ref()) else {
+            return false;
+        };
+        spec.instances.iter().all(|instance| {
             let own = node.host.address(instance.family);
-            !router.spec.destinations.addresses(instance.family, |address| address == own).is_empty()
+            !spec.destinations.addresses(instance.family, |address| address == own).is_empty()
         })
     }
 

@@ -231,12 +231,13 @@ pub(super) fn prevents_sending(spec: &RouterSpec, fault: &Fault, family: Family)
 pub(super) fn prevents_receiving(spec: &RouterSpec, fault: &Fault, family: Family) -> bool {
     match fault {
         Fault::Sockets(_, of, _) => *of == family,
+        // What is sent to this node alone does not arrive without its address.
+        Fault::NoSourceAddress(_, of) => *of == family && spec.destinations != Destinations::Multicast,
         Fault::Port(name, _) => *name == spec.interface,
         Fault::InterfaceMissing(_)
         | Fault::InterfaceDown(_)
         | Fault::NoCarrier(_)
         | Fault::OtherName(..)
-        | Fault::NoSourceAddress(..)
         | Fault::NoUnicastPeer(..)
         | Fault::ForeignAddresses(_)
         | Fault::Check(_)

@@ -297,7 +297,11 @@ impl Router {
             None => (self.interruption_ends(turn.now), true),
         };
         faults.retain(|fault| !passing.contains(fault));
-        let could_hear = could_hear && !cut_off;
+        let deaf = |fault: &Fault| {
+            let mut families = self.instances.iter().map(|instance| instance.key.family);
+            families.any(|family| facts::prevents_receiving(&self.spec, fault, family))
+        };
+        let could_hear = could_hear && !passing.iter().any(deaf);
         self.interruption = Some(Interruption { faults: passing, until, over: false, could_hear });
         if cut_off {
             for instance in self.instances.iter_mut().filter(|instance| instance.retains()) {
