@@ -1,7 +1,6 @@
 //! Whom a station speaks to, and whom it believes: all stations of its group, or those of a list
-//! (docs/adr/0042); and which stations hear one another because of it.
+//! (docs/adr/0042).
 
-use super::lan::Port;
 use super::node::Host;
 use crate::types::{Destinations, Family, UnicastPeers};
 use std::net::IpAddr;
@@ -77,101 +76,9 @@ impl Audience {
     }
 }
 
-/// Some of the stations of a world.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Ports(u32);
-
-impl Ports {
-    /// Adds a station.
-    pub const fn insert(&mut self, port: Port) {
-        self.0 |= 1 << port.0;
-    }
-
-    /// Whether a station is among them.
-    #[must_use]
-    pub const fn contains(self, port: Port) -> bool {
-        self.0 & 1 << port.0 != 0
-    }
-}
-
-/// Whether the stations of a LAN form groups.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Strangers {
-    /// They do, and no two groups reach one another.
-    Apart,
-    /// They do, and groups that do not understand or believe one another are on one LAN, where each has
-    /// an Active of its own and hosts hear both.
-    OnTheLan,
-    /// They do not: a station hears another one that does not hear it, or two that do not hear each
-    /// other.
-    Tangled,
-}
-
-/// Who hears whom: for each station those that it hears. Gives for each station the lowest port of its
-/// component: of those that hear each other, directly or by way of others.
-pub(super) fn components(hears: &[Ports]) -> Vec<usize> {
-    let mutual = |a: usize, b: usize| {
-        let of = |at: usize| hears.get(at).copied().unwrap_or_default();
-        of(a).contains(Port(b)) && of(b).contains(Port(a))
-    };
-    let mut components: Vec<usize> = (0..hears.len()).collect();
-    for _ in 0..hears.len() {
-        for at in 0..hears.len() {
-            let near = (0..hears.len()).filter(|other| mutual(at, *other));
-            let lowest = near.filter_map(|other| components.get(other).copied()).min();
-            if let Some(component) = components.get_mut(at) {
-                *component = lowest.map_or(*component, |lowest| lowest.min(*component));
-            }
-        }
-    }
-    components
-}
-
-/// Whether every station hears exactly those of its component.
-pub(super) fn are_groups(hears: &[Ports], components: &[usize]) -> bool {
-    hears.iter().zip(components).enumerate().all(|(at, (heard, home))| {
-        let others = components.iter().enumerate().filter(|(other, _)| *other != at);
-        others.into_iter().all(|(other, component)| heard.contains(Port(other)) == (component == home))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// For each station the ports that it hears.
-    fn hearing(heard: &[&[usize]]) -> Vec<Ports> {
-        let set = |ports: &&[usize]| {
-            let mut set = Ports::default();
-            ports.iter().for_each(|port| set.insert(Port(*port)));
-            set
-        };
-        heard.iter().map(set).collect()
-    }
-
-    #[test]
-    fn two_pairs_are_groups() {
-        let hears = hearing(&[&[2], &[3], &[0], &[1]]);
-        let components = components(&hears);
-        assert_eq!(components, [0, 1, 0, 1]);
-        assert!(are_groups(&hears, &components));
-    }
-
-    #[test]
-    fn a_chain_is_one_component_and_no_group() {
-        let hears = hearing(&[&[2], &[2], &[0, 1]]);
-        let components = components(&hears);
-        assert_eq!(components, [0, 0, 0]);
-        assert!(!are_groups(&hears, &components));
-    }
-
-    #[test]
-    fn who_is_not_heard_by_those_it_hears_is_alone_and_the_whole_is_no_group() {
-        let hears = hearing(&[&[1], &[]]);
-        let components = components(&hears);
-        assert_eq!(components, [0, 1]);
-        assert!(!are_groups(&hears, &components));
-    }
 
     #[test]
     fn a_list_may_name_the_station_itself_which_is_not_sent_to() {

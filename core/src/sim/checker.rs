@@ -15,9 +15,9 @@ mod input;
 mod rate;
 mod service;
 
-use super::audience::Strangers;
 use super::bounds::Bounds;
 use super::clock::TrueTime;
+use super::groups::Strangers;
 use super::lan::Port;
 use super::router::RouterNumber;
 use super::world::WorldSetup;

@@ -49,6 +49,8 @@ pub struct Totals {
     pub version_2: u64,
     /// Whether the stations sent to those of a list: 1, or 0.
     pub unicast: u64,
+    /// Whether some of those did not hear one another in the calm, and were mended at the end: 1, or 0.
+    pub mended: u64,
 }
 
 /// A run that broke a rule, with the world at that moment.
@@ -67,12 +69,12 @@ pub struct Failure {
 pub fn run(seed: u64, detail: Detail) -> Result<Totals, Failure> {
     let (result, world) = play(seed, detail);
     match result {
-        Ok(commands) => {
+        Ok((commands, mended)) => {
             let (steps, checks) = (world.steps(), world.checks());
             let second_routers = u64::from(world.has_second_router());
             let version_2 = u64::from(world.speaks_version_2());
             let unicast = u64::from(world.lists_stations());
-            Ok(Totals { steps, checks, commands, second_routers, version_2, unicast })
+            Ok(Totals { steps, checks, commands, second_routers, version_2, unicast, mended })
         }
         Err(violation) => Err(Failure { violation, world }),
     }
@@ -86,7 +88,8 @@ pub fn replay(seed: u64, detail: Detail) -> (u64, Box<World>) {
     (world.steps(), world)
 }
 
-fn play(seed: u64, detail: Detail) -> (Result<u64, Violation>, Box<World>) {
+/// Gives how many commands operators gave, and whether stations had to be mended: 1, or 0.
+fn play(seed: u64, detail: Detail) -> (Result<(u64, u64), Violation>, Box<World>) {
     let mut draw = Scenario {
         rng: Rng::new(seed),
         later: Rng::new(!seed),
@@ -99,7 +102,8 @@ fn play(seed: u64, detail: Detail) -> (Result<u64, Violation>, Box<World>) {
     let span = setup.stations.iter().map(interval_of).max().unwrap_or_default();
     let ports = setup.stations.len();
     let mut world = Box::new(World::new(setup));
-    (draw.play(&mut world, ports, span), world)
+    let commands = draw.play(&mut world, ports, span);
+    (commands.map(|commands| (commands, u64::from(draw.meshes.has_mended()))), world)
 }
 
 struct Scenario {

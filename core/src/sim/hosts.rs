@@ -4,9 +4,9 @@
 //! while their core wants to know. Foreign routers advertise first, and hold and announce the
 //! addresses some time later.
 
-use super::audience::Strangers;
 use super::checker::{Checker, Violation};
 use super::clock::TrueTime;
+use super::groups::Strangers;
 use super::lan::{Integrity, Lan, Port};
 use super::node::{ProcessState, SimNode, interface, key};
 use super::rng::Rng;

@@ -34,12 +34,19 @@ pub(super) struct MeshDraw {
     hosts: Vec<Host>,
     /// Whether the stations of this world send to those of a list.
     unicast: bool,
+    /// Whether some did not hear one another in the calm, and were mended at the end.
+    mended: bool,
 }
 
 impl MeshDraw {
     pub(super) const fn new(seed: u64) -> Self {
         let rng = Rng::new(seed.rotate_left(24) ^ 0x006d_6573_6865_7321);
-        Self { rng, hosts: Vec::new(), unicast: false }
+        Self { rng, hosts: Vec::new(), unicast: false, mended: false }
+    }
+
+    /// Whether some stations did not hear one another in the calm, and were mended at the end.
+    pub(super) const fn has_mended(&self) -> bool {
+        self.mended
     }
 
     fn whole(&self) -> HostList {
@@ -130,6 +137,7 @@ impl MeshDraw {
         if !self.unicast || !world.has_strangers() {
             return Ok(());
         }
+        self.mended = true;
         world.act(Act::FaultsBegin)?;
         world.act(Act::Repair)?;
         let whole = Audience::Listed(self.whole());

@@ -10,7 +10,7 @@
 //! * [`reference`](mod@reference): what our own node must do and when, predicted from the
 //!   documents; `documents`: the numbers that the documents promise
 //! * [`speech`]: which version and password the stations speak; [`audience`]: to whom they send and whom
-//!   they believe; and so which of them hear one another
+//!   they believe; [`groups`]: which of them hear one another because of it
 //! * [`connections`]: connections to the addresses, as tokens; `draining`: what moves do to them;
 //!   `forwarding`: the rules by which a successor passes their packets on
 //! * [`lone_node`]: one node with several routers and interfaces, which is given every input in
@@ -34,6 +34,7 @@ mod draining;
 pub mod fault;
 mod forwarding;
 mod gaps;
+pub mod groups;
 mod hosts;
 mod input_context;
 pub mod kernel;

@@ -1,7 +1,7 @@
 //! One station of a world: a node that runs our core, or foreign routers.
 
-use super::audience::Ports;
 use super::clock::TrueTime;
+use super::groups::Ports;
 use super::lan::Port;
 use super::node::{Host, NodeSetup, ProcessState, SimNode};
 use super::peer::{PeerInstance, PeerSetup};

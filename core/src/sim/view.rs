@@ -1,6 +1,6 @@
 //! What can be seen of a station from outside; our stations and foreign stations look the same.
 
-use super::audience::Ports;
+use super::groups::Ports;
 use super::lan::Port;
 use crate::types::{AdvertPriority, Family, Preempt, Role};
 

@@ -5,13 +5,13 @@
 //! *what has arrived is received before anything is decided*. After each step the checker looks at
 //! everything.
 
-use super::audience::{Ports, Strangers, are_groups, components};
 use super::checker::Violation;
 use super::checkers::{Checkers, Views};
 use super::clock::TrueTime;
 use super::connections::SimConnections;
 use super::describe;
 use super::draining::ConnectionEvent;
+use super::groups::Ports;
 use super::hosts::{AnnouncementEvent, Hosts};
 use super::input_context::InputContext;
 use super::kernel::{KernelOutcome, WantedAddresses};
@@ -24,7 +24,6 @@ use super::peer::{PeerSetup, audible};
 use super::rng::Rng;
 use super::router::RouterNumber;
 use super::script::Act;
-use super::speech::Dialect;
 pub use super::station::{Station, StationSetup};
 use super::trace::{Detail, Trace};
 use super::view::StationView;
@@ -105,7 +104,7 @@ pub struct World {
     pub(super) trace: Trace,
     views: Vec<StationView>,
     /// For each station: the lowest port of its component, and the stations that it hears.
-    components: Vec<(usize, Ports)>,
+    pub(super) components: Vec<(usize, Ports)>,
     arrivals: Vec<Arrival>,
     steps: u64,
 }
@@ -197,19 +196,6 @@ impl World {
     #[must_use]
     pub fn speaks_version_2(&self) -> bool {
         self.checkers.bounds().speaks_version_2()
-    }
-
-    /// Whether any of our nodes was set up to send to the stations of a list.
-    #[must_use]
-    pub fn lists_stations(&self) -> bool {
-        let ports = (0..self.stations.len()).map(Port);
-        ports.filter_map(|port| self.node(port)).any(SimNode::lists_stations)
-    }
-
-    /// Whether some stations that are not separated do not hear one another, or in one direction only.
-    #[must_use]
-    pub fn has_strangers(&self) -> bool {
-        self.checkers.of(RouterNumber::First).strangers() != Strangers::Apart
     }
 
     /// One of our nodes.
@@ -677,38 +663,6 @@ impl World {
             let component = self.components.get(at).copied().unwrap_or((at, Ports::default()));
             views.push(station.view(number, Port(at), component, &self.families));
         }
-    }
-
-    /// Finds who hears whom after every change of the LAN, or of what stations speak and to whom.
-    pub(super) fn find_components(&mut self) {
-        let dialects: Vec<Option<Dialect>> = self.stations.iter().map(Station::dialect).collect();
-        let has_v4 = self.families.contains(&Family::Ipv4);
-        let mut hears = vec![Ports::default(); self.stations.len()];
-        for (at, heard) in hears.iter_mut().enumerate() {
-            let Some(hearer) = self.stations.get(at) else { continue };
-            for (from, sender) in self.stations.iter().enumerate().filter(|(from, _)| *from != at) {
-                let understood = !has_v4 || dialects.get(from) == dialects.get(at);
-                let arrives = self.lan.reaches(Port(from), Port(at));
-                if arrives && understood && sender.is_believed_by(hearer, &self.families) {
-                    heard.insert(Port(from));
-                }
-            }
-        }
-        let components = components(&hears);
-        let reach = |a: usize, b: usize| self.lan.reaches(Port(a), Port(b));
-        let near = |a: usize, b: usize| a != b && (reach(a, b) || reach(b, a));
-        let are_near = |(a, of_a): (usize, &usize)| {
-            components.iter().enumerate().any(|(b, of_b)| near(a, b) && *of_a != *of_b)
-        };
-        let strangers = if !are_groups(&hears, &components) {
-            Strangers::Tangled
-        } else if components.iter().enumerate().any(are_near) {
-            Strangers::OnTheLan
-        } else {
-            Strangers::Apart
-        };
-        self.components = components.into_iter().zip(hears).collect();
-        self.checkers.each().for_each(|checker| checker.set_strangers(strangers));
     }
 }
 

@@ -44,15 +44,16 @@ fn random() {
         }
     });
     let seeds = until - from;
-    let Totals { steps, checks: _, commands, second_routers, version_2, unicast } = all;
+    let Totals { steps, checks: _, commands, second_routers, version_2, unicast, mended } = all;
     println!(
-        "{seeds} seeds ({second_routers} with second routers, {version_2} in VRRPv2, {unicast} in unicast), \
-         {steps} steps, {commands} commands on calm LANs"
+        "{seeds} seeds ({second_routers} with second routers, {version_2} in VRRPv2, {unicast} in unicast, \
+         {mended} with lists or paths that were mended), {steps} steps, {commands} commands on calm LANs"
     );
     assert!(steps > seeds * 50, "the worlds were too quiet to prove anything");
     assert!(seeds < 100 || second_routers > seeds / 10, "too few nodes had two routers");
     assert!(seeds < 100 || version_2 > seeds / 20, "too few worlds spoke VRRPv2");
     assert!(seeds < 100 || unicast > seeds / 10, "too few worlds sent to listed stations");
+    assert!(seeds < 100 || mended > seeds / 50, "in too few worlds some did not hear one another");
 }
 
 #[test]
@@ -90,6 +91,7 @@ fn add(sum: &mut Totals, tally: Totals) {
     sum.second_routers += tally.second_routers;
     sum.version_2 += tally.version_2;
     sum.unicast += tally.unicast;
+    sum.mended += tally.mended;
 }
 
 /// Runs one seed; a seed that fails is run again with a trace.

@@ -2,9 +2,9 @@
 
 use super::{Checker, Violation};
 use crate::protocol::{Answer, DemoteOutcome, Effect, Effects, LastResort, StateName};
-use crate::sim::audience::Strangers;
 use crate::sim::clock::TrueTime;
 use crate::sim::documents;
+use crate::sim::groups::Strangers;
 use crate::sim::input_context::{InputContext, InputKind, before_release, is_conflict, is_copy, is_decision};
 use crate::sim::lan::Port;
 use crate::sim::node::{NodeView, SimNode};

@@ -1,8 +1,8 @@
 //! The rules about all stations together: which of them serve, and which hold the addresses.
 
 use super::{Checker, Violation};
-use crate::sim::audience::Strangers;
 use crate::sim::clock::TrueTime;
+use crate::sim::groups::Strangers;
 use crate::sim::lan::Port;
 use crate::sim::view::{StationView, in_family};
 use crate::types::Preempt;
