@@ -169,7 +169,8 @@ pub(super) fn is_expected(spec: &RouterSpec, sender: IpAddr) -> bool {
     let strange = |list: &[IpAddr]| !list.is_empty() && !list.contains(&sender);
     match &spec.destinations {
         Destinations::Multicast => !strange(&spec.accept_from),
-        Destinations::Unicast(peers) => !strange(&peers.addresses) && !strange(&spec.accept_from),
+        // An empty list believes nobody.
+        Destinations::Unicast(peers) => peers.addresses.contains(&sender) && !strange(&spec.accept_from),
     }
 }
 

@@ -1176,7 +1176,10 @@ impl Instance {
             }
             return;
         }
-        if self.no_peer_is_told_at(settings).is_some_and(|at| at <= turn.now) {
+        // A node that overslept may be given something else first that concerns no router. It is told at
+        // the first input that does, at the latest at the deadline that is due already.
+        let due = self.no_peer_is_told_at(settings).is_some_and(|at| at <= turn.now);
+        if due && turn.observes_telling(self.key) {
             self.findings = PeersHeard::NobodyWasTold;
             turn.tell(self.key, TellsOfPeers::NobodyHeard(self.recipients.clone()));
         }

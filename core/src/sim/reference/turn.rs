@@ -101,6 +101,11 @@ impl<'a> Turn<'a> {
         self.expected.push((key, what));
     }
 
+    /// Whether the core told anything of the nodes that are listed.
+    pub(super) fn observes_telling(&self, key: InstanceKey) -> bool {
+        self.observed.iter().filter_map(told_of_peers).any(|(of, _)| of == key)
+    }
+
     pub(super) fn tell(&mut self, key: InstanceKey, what: TellsOfPeers) {
         self.told.push((key, what));
     }
