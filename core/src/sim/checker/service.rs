@@ -67,6 +67,12 @@ impl Checker {
         if !views.iter().any(|view| fresh(&view)) {
             return Ok(());
         }
+        // A Backup that hears two Actives, because these do not hear each other, has learned the interval
+        // of the one that it obeyed last (RFC 9568 §6.4.2). If that one is obeyed no more, or falls
+        // silent, a longer interval of the other is not waited for.
+        if self.strangers == Strangers::Tangled && !self.bounds.one_interval_for_all() {
+            return Ok(());
+        }
         let long = self.bounds.active_down() + self.bounds.dual_active();
         let lasted = |since: TrueTime| now.since(since) > long;
         if !self.healthy_since.is_some_and(lasted) {
