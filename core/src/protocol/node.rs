@@ -493,4 +493,6 @@ fn depends_on_check(spec: &RouterSpec, name: &CheckName) -> bool {
 fn depends_on_link(spec: &RouterSpec, name: InterfaceName) -> bool {
     [spec.interface, spec.address_interface].contains(&name)
         || spec.tracked_interfaces().any(|interface| interface == name)
+        // An address of any interface that is listed is left out.
+        || spec.destinations.unicast().is_some()
 }

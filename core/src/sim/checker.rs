@@ -17,6 +17,7 @@ mod service;
 
 use super::bounds::Bounds;
 use super::clock::TrueTime;
+use super::groups::Strangers;
 use super::lan::Port;
 use super::router::RouterNumber;
 use super::world::WorldSetup;
@@ -76,16 +77,6 @@ struct Record {
     priority_changed: TrueTime,
 }
 
-/// Whether stations that do not understand one another are on one LAN, where each group has an Active
-/// of its own and hosts hear both.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Strangers {
-    /// All stations that reach one another understand one another.
-    Apart,
-    /// Some speak another version, with another password, or with settings that must match.
-    OnTheLan,
-}
-
 /// Checks one virtual router at every step of a world.
 #[derive(Debug)]
 pub struct Checker {
@@ -129,8 +120,18 @@ impl Checker {
 
     /// The time from the last fault until the rules about the service apply.
     #[must_use]
-    pub const fn settle(&self) -> Duration {
-        self.settle
+    pub fn settle(&self) -> Duration {
+        match self.strangers {
+            Strangers::Apart | Strangers::OnTheLan => self.settle,
+            // A station that yields is missed by another one, and so on: each of them settles after the
+            // one before.
+            Strangers::Tangled => self.settle * self.stations(),
+        }
+    }
+
+    /// How many stations the world has.
+    fn stations(&self) -> u32 {
+        u32::try_from(self.records.len()).unwrap_or(u32::MAX)
     }
 
     /// How many times the whole world was checked by the rules of this virtual router.
@@ -154,6 +155,10 @@ impl Checker {
         self.strangers = strangers;
     }
 
+    pub(super) const fn strangers(&self) -> Strangers {
+        self.strangers
+    }
+
     /// The kernel refused a request, so everything takes longer.
     pub(super) fn refusals_happen(&mut self) {
         self.settle = self.bounds.settle_after_refusal();
@@ -161,7 +166,7 @@ impl Checker {
 
     /// An event happened that no router can bridge without a gap.
     pub(super) fn allow_gap(&mut self, now: TrueTime) {
-        self.gap_allowed_until = self.gap_allowed_until.max(now + self.settle);
+        self.gap_allowed_until = self.gap_allowed_until.max(now + self.settle());
     }
 
     /// A process began or ended.
@@ -201,7 +206,7 @@ impl Checker {
 
     /// Whether the LAN has been healthy for long enough that the world has settled.
     fn has_settled(&self, now: TrueTime) -> bool {
-        self.healthy_since.is_some_and(|calm| now.since(calm) >= self.settle)
+        self.healthy_since.is_some_and(|calm| now.since(calm) >= self.settle())
     }
 
     /// The process of a station is scheduled again.

@@ -53,8 +53,9 @@ pub(super) fn effect(effect: &Effect) -> String {
         Effect::DrainAddresses { key, epoch, until } => format!("drain {key} epoch {epoch} until {until:?}"),
         Effect::ResetConnections(DrainId { key, .. }) => format!("reset the connections of {key}"),
         Effect::ReleaseAddresses { key, epoch } => format!("release {key} epoch {epoch}"),
-        Effect::Advertise { source, priority, interval, .. } => {
-            format!("sends {priority} every {interval} as {source}")
+        Effect::Advertise { source, destination, priority, interval, .. } => {
+            let to = if destination.is_multicast() { String::new() } else { format!(" to {destination}") };
+            format!("sends {priority} every {interval} as {source}{to}")
         }
         Effect::Announce { key, rounds } => format!("announces {key}, {rounds} rounds"),
         Effect::WatchAnnouncements { key } => format!("listens what others announce of {key}"),

@@ -5,10 +5,12 @@
 //! which the service must settle within its bound; then a calm LAN on which operators work, where
 //! the addresses must never be without a holder; then rest.
 
+use super::audience::Audience;
 use super::checker::Violation;
 use super::clock::{Clock, Ppm, TrueTime};
 use super::kernel::KernelBehaviour;
 use super::lan::{Cable, Conditions, Echo, Path, Port};
+use super::meshes::MeshDraw;
 use super::node::{Host, NodeSetup, Packets, Removal};
 use super::peer::{PeerSetup, PeerVariant};
 use super::rng::{PerMille, Rng};
@@ -45,6 +47,10 @@ pub struct Totals {
     pub second_routers: u64,
     /// Whether the stations spoke VRRPv2: 1, or 0.
     pub version_2: u64,
+    /// Whether the stations sent to those of a list: 1, or 0.
+    pub unicast: u64,
+    /// Whether some of those did not hear one another in the calm, and were mended at the end: 1, or 0.
+    pub mended: u64,
 }
 
 /// A run that broke a rule, with the world at that moment.
@@ -63,11 +69,12 @@ pub struct Failure {
 pub fn run(seed: u64, detail: Detail) -> Result<Totals, Failure> {
     let (result, world) = play(seed, detail);
     match result {
-        Ok(commands) => {
+        Ok((commands, mended)) => {
             let (steps, checks) = (world.steps(), world.checks());
             let second_routers = u64::from(world.has_second_router());
             let version_2 = u64::from(world.speaks_version_2());
-            Ok(Totals { steps, checks, commands, second_routers, version_2 })
+            let unicast = u64::from(world.lists_stations());
+            Ok(Totals { steps, checks, commands, second_routers, version_2, unicast, mended })
         }
         Err(violation) => Err(Failure { violation, world }),
     }
@@ -81,19 +88,22 @@ pub fn replay(seed: u64, detail: Detail) -> (u64, Box<World>) {
     (world.steps(), world)
 }
 
-fn play(seed: u64, detail: Detail) -> (Result<u64, Violation>, Box<World>) {
+/// Gives how many commands operators gave, and whether stations had to be mended: 1, or 0.
+fn play(seed: u64, detail: Detail) -> (Result<(u64, u64), Violation>, Box<World>) {
     let mut draw = Scenario {
         rng: Rng::new(seed),
         later: Rng::new(!seed),
         last: Rng::new(seed.rotate_left(32) ^ 0x5eed),
         second: Rng::new(seed.rotate_left(16) ^ 0x0073_6563_6f6e_6464),
         versions: Rng::new(seed.rotate_left(48) ^ 0x7665_7273_696f_6e73),
+        meshes: MeshDraw::new(seed),
     };
     let setup = draw.world(detail);
     let span = setup.stations.iter().map(interval_of).max().unwrap_or_default();
     let ports = setup.stations.len();
     let mut world = Box::new(World::new(setup));
-    (draw.play(&mut world, ports, span), world)
+    let commands = draw.play(&mut world, ports, span);
+    (commands.map(|commands| (commands, u64::from(draw.meshes.has_mended()))), world)
 }
 
 struct Scenario {
@@ -107,6 +117,8 @@ struct Scenario {
     second: Rng,
     /// The generator for what belongs to VRRPv2, for the same reason.
     versions: Rng,
+    /// What belongs to unicast, for the same reason.
+    meshes: MeshDraw,
 }
 
 impl Scenario {
@@ -125,6 +137,7 @@ impl Scenario {
             if self.last.chance(PerMille::new(300)) {
                 self.machine_fault(world, ports, span, TrueTime::ZERO + storm);
             }
+            self.meshes.cut(world, span, TrueTime::ZERO + storm);
         }
         world.run_for(storm)?;
         self.end_of_faults(world, ports)?;
@@ -137,6 +150,7 @@ impl Scenario {
         world.judge_quiescence()?;
         world.judge_hosts()?;
         judge_answers(world, &asked)?;
+        self.meshes.mend(world)?;
         Ok(commands)
     }
 
@@ -175,6 +189,7 @@ impl Scenario {
         if foreign == 0 && self.second.chance(SECOND_ROUTER) {
             self.add_second_routers(&mut stations);
         }
+        self.meshes.list_stations(&mut stations);
         let lateness = Duration::from_micros(self.rng.pick(&[0, 20, 200], 0));
         WorldSetup { seed: self.rng.next_u64(), families, stations, lateness, detail }
     }
@@ -288,6 +303,7 @@ impl Scenario {
             preempt: if priority == 255 { Preempt::Allow } else { self.preempt() },
             interval,
             variant,
+            audience: Audience::Group,
             checksum: self
                 .rng
                 .pick(&[ChecksumFlavour::Rfc9568, ChecksumFlavour::Rfc5798], ChecksumFlavour::Rfc9568),
@@ -447,6 +463,9 @@ impl Scenario {
         let check = || CheckName("nginx".into());
         let interval = world.node(port).map(|node| node.spec().interval).unwrap_or_default();
         let speaks_version_2 = world.node(port).is_some_and(|node| node.speaks_version_2());
+        if let Some(change) = self.meshes.change(world, port) {
+            return change;
+        }
         match self.last.below(8) {
             // VRRPv2 has no interval of 10 ms (RFC 3768 §5.3.7).
             0 if speaks_version_2 => self.change_speech(),
@@ -531,6 +550,7 @@ impl Scenario {
             self.partition(world, ports, now);
             world.run_until(now)?;
         }
+        self.meshes.leave_a_cut(world)?;
         world.act(Act::FaultsEnd)
     }
 

@@ -6,6 +6,7 @@
 
 use super::checker::{Checker, Violation};
 use super::clock::TrueTime;
+use super::groups::Strangers;
 use super::lan::{Integrity, Lan, Port};
 use super::node::{ProcessState, SimNode, interface, key};
 use super::rng::Rng;
@@ -82,7 +83,7 @@ impl World {
     pub(super) fn announce(&mut self, port: Port, key: InstanceKey) {
         let heard = AnnouncementEvent::HostHears(key, port, self.now);
         let mut arrivals = Vec::new();
-        self.lan.carry(port, &mut self.hosts.rng, &mut arrivals);
+        self.lan.carry(port, |_| true, &mut self.hosts.rng, &mut arrivals);
         for arrival in arrivals.into_iter().filter(|arrival| arrival.copy == Integrity::Intact) {
             // A station ignores the reflection of its own announcement.
             if arrival.port != port {
@@ -170,6 +171,9 @@ impl World {
 
     fn note_yield(&mut self, port: Port, key: InstanceKey) {
         let number = RouterNumber::of(key);
+        if self.checkers.of(number).strangers() == Strangers::Tangled {
+            return;
+        }
         let views = self.views_of(number);
         let home = component(&views, port);
         let serves = |view: &&StationView| view.component == home && in_family(view.active, key.family);
@@ -268,6 +272,10 @@ impl World {
 
     fn judge_hosts_of(&self, key: InstanceKey, views: &[StationView]) -> Result<(), Violation> {
         let checker = self.checkers.of(RouterNumber::of(key));
+        // Where two serve on one LAN, hosts believe the last of them that they have heard.
+        if checker.strangers() != Strangers::Apart {
+            return Ok(());
+        }
         for (host, station, _) in self.hosts.beliefs(key) {
             let active = views.iter().find(|view| {
                 view.ours

@@ -95,3 +95,25 @@ pub(super) fn before_release(effects: &Effects, effect: &Effect, key: InstanceKe
     let gone = place(&retained);
     gone.is_some_and(|gone| place(&|e| std::ptr::eq(e, effect)).is_some_and(|said| said < gone))
 }
+
+/// Whether `effect` is a further copy of an advertisement: it goes to another node than the first of this
+/// input, and is the same advertisement to those who count them.
+pub(super) fn is_copy(effects: &Effects, effect: &Effect) -> bool {
+    let destination = |one: &Effect| match one {
+        Effect::Advertise { key, destination, .. } => Some((*key, *destination)),
+        Effect::HoldAddresses { .. }
+        | Effect::DrainAddresses { .. }
+        | Effect::ResetConnections(..)
+        | Effect::ReleaseAddresses { .. }
+        | Effect::Announce { .. }
+        | Effect::WatchAnnouncements { .. }
+        | Effect::IgnoreAnnouncements { .. }
+        | Effect::Report(_)
+        | Effect::Answer { .. }
+        | Effect::SaveDemotion { .. }
+        | Effect::Stopped => None,
+    };
+    let Some((key, to)) = destination(effect) else { return false };
+    let first = effects.iter().filter_map(destination).find(|(of, _)| *of == key);
+    first.is_some_and(|(_, first)| first != to)
+}

@@ -155,12 +155,18 @@ impl Lan {
         self.ports.get(port.0).is_some_and(|(cable, _)| *cable == Cable::Plugged)
     }
 
-    /// The copies of one packet that will arrive.
-    pub fn carry(&self, from: Port, rng: &mut Rng, arrivals: &mut Vec<Arrival>) {
+    /// The copies of one packet that will arrive, at the ports for which it is meant.
+    pub fn carry(
+        &self,
+        from: Port,
+        is_meant: impl Fn(Port) -> bool,
+        rng: &mut Rng,
+        arrivals: &mut Vec<Arrival>,
+    ) {
         for (to, (_, echo)) in self.ports.iter().enumerate() {
             let to = Port(to);
-            let meant = to != from || *echo == Echo::Reflects;
-            if !meant || !self.reaches(from, to) {
+            let comes_back = to != from || *echo == Echo::Reflects;
+            if !comes_back || !is_meant(to) || !self.reaches(from, to) {
                 continue;
             }
             let copies = if rng.chance(self.conditions.duplication) { 2 } else { 1 };
@@ -191,13 +197,20 @@ mod tests {
 
     fn heard_by(lan: &Lan, from: Port) -> Vec<usize> {
         let mut arrivals = Vec::new();
-        lan.carry(from, &mut Rng::new(1), &mut arrivals);
+        lan.carry(from, |_| true, &mut Rng::new(1), &mut arrivals);
         arrivals.into_iter().map(|arrival| arrival.port.0).collect()
     }
 
     #[test]
     fn a_packet_reaches_everybody_but_its_sender() {
         assert_eq!(heard_by(&Lan::new(3), Port(1)), [0, 2]);
+    }
+
+    #[test]
+    fn a_packet_for_one_station_reaches_that_station_alone() {
+        let mut arrivals = Vec::new();
+        Lan::new(3).carry(Port(1), |port| port == Port(2), &mut Rng::new(1), &mut arrivals);
+        assert_eq!(arrivals.iter().map(|arrival| arrival.port).collect::<Vec<_>>(), [Port(2)]);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! disturbs another, that is a difference too.
 
 use super::describe;
+use super::lone_unicast::{NEIGHBOURS, OURS, UnicastDraw, global};
 use super::node::Host;
 use super::packet::Packet;
 use super::reference::{Mismatch, Reference};
@@ -17,8 +18,8 @@ use crate::protocol::{
     Force, HoldResult, Input, InstanceSpec, LastResort, LinkLocalRule, Node, RouterSpec, Track, Until,
 };
 use crate::types::{
-    AdverInterval, AdvertPriority, Authentication, Destinations, Family, InstanceKey, InterfaceName,
-    LinkFacts, MacAddr, MonoTime, Preempt, Priority, Role, RouterName, Version, Vrid,
+    AdverInterval, AdvertPriority, Authentication, Family, InstanceKey, InterfaceName, LinkFacts, MacAddr,
+    MonoTime, Preempt, Priority, Role, RouterName, Version, Vrid,
 };
 use crate::wire::{ChecksumFlavour, Draft};
 use ipnet::IpNet;
@@ -39,8 +40,10 @@ const LINES: usize = 400;
 pub struct LoneNodeTotals {
     /// The number of inputs that the node was given.
     pub inputs: u64,
-    /// The number of advertisements that the node sent.
+    /// The number of advertisements that the node sent; one copy for each destination.
     pub advertisements: u64,
+    /// How many of them went to a listed node.
+    pub unicast: u64,
 }
 
 /// A run in which the core and the reference differ.
@@ -92,6 +95,7 @@ struct Neighbour {
 
 struct LoneNodeRun<'a> {
     rng: Rng,
+    unicast: UnicastDraw,
     core: Node,
     replace: &'a mut dyn FnMut(&Node) -> Option<Node>,
     reference: Reference,
@@ -103,8 +107,8 @@ struct LoneNodeRun<'a> {
     specs: Vec<RouterSpec>,
     neighbours: Vec<Neighbour>,
     commands: u64,
-    /// The keys of the instances whose last advertisement could not be sent.
-    unsent: Vec<InstanceKey>,
+    /// The keys of the instances whose last advertisement could not be sent, and to whom.
+    unsent: Vec<(InstanceKey, IpAddr)>,
     lines: VecDeque<String>,
     done: LoneNodeTotals,
 }
@@ -129,11 +133,11 @@ fn vrid(number: u8) -> Vrid {
 }
 
 fn own(family: Family) -> IpAddr {
-    Host { v4: 100, v6: 100 }.address(family)
+    Host { v4: OURS, v6: u16::from(OURS) }.address(family)
 }
 
 fn link(index: u32) -> LinkFacts {
-    let sources = Host { v4: 100, v6: 100 }.sources();
+    let sources = Host { v4: OURS, v6: u16::from(OURS) }.sources();
     LinkFacts {
         index,
         mac: Some(MacAddr([2, 0, 0, 0, 0, u8::try_from(index).unwrap_or(0)])),
@@ -142,6 +146,7 @@ fn link(index: u32) -> LinkFacts {
         carrier: true,
         ipv4: sources.0,
         ipv6_link_local: sources.1,
+        ipv6_global: vec![global(OURS)],
         ..LinkFacts::default()
     }
 }
@@ -151,6 +156,7 @@ impl<'a> LoneNodeRun<'a> {
         let links = interfaces().into_iter().zip(2..).map(|(name, index)| (name, link(index))).collect();
         Self {
             rng: Rng::new(seed),
+            unicast: UnicastDraw::new(seed),
             core: Node::new(),
             replace,
             reference: Reference::new(),
@@ -313,11 +319,12 @@ impl<'a> LoneNodeRun<'a> {
     fn draw_advertisement(&mut self) -> (InterfaceName, Draft, Vec<IpAddr>) {
         let spec = self.pick_spec();
         let family = self.rng.pick(&[Family::Ipv4, Family::Ipv6], Family::Ipv4);
-        let last = self.rng.pick(&[50, 50, 50, 101, 200], 50);
+        let [usual, second, third] = NEIGHBOURS;
+        let number = self.rng.pick(&[usual, usual, usual, second, third], usual);
         let source = if self.rng.chance(PerMille::new(30)) {
             own(family)
         } else {
-            Host { v4: last, v6: u16::from(last) }.address(family)
+            self.unicast.source_of(number, family, &spec)
         };
         let own_priority = match spec.role {
             Role::Owner => 255,
@@ -340,7 +347,7 @@ impl<'a> LoneNodeRun<'a> {
         let vrid = if self.rng.chance(PerMille::new(40)) { vrid(99) } else { spec.vrid };
         let checksum = ChecksumFlavour::Rfc9568;
         let priority = AdvertPriority::from_wire(priority);
-        let destination = family.group();
+        let destination = self.unicast.arrives_at(family, &spec);
         let draft =
             Draft { version, source, destination, vrid, priority, interval, authentication, checksum };
         let listed = spec.instances.iter().find(|instance| instance.family == family);
@@ -382,6 +389,7 @@ impl<'a> LoneNodeRun<'a> {
         addresses: Vec<IpAddr>,
     ) -> Result<(), Mismatch> {
         let Ok(packet) = Packet::advertise(draft, addresses.into_iter()) else { return Ok(()) };
+        let packet = packet.with_ttl(self.unicast.ttl());
         let packet = if self.rng.chance(PerMille::new(20)) { packet.damaged(&mut self.rng) } else { packet };
         let carrier = packet.carrier();
         let input = match packet.parse() {
@@ -419,6 +427,9 @@ impl<'a> LoneNodeRun<'a> {
             3 => facts.ipv6_link_local.clear(),
             4 => facts.mac = Some(MacAddr([2, 0, 0, 0, 7, 7])),
             5 => facts.ipv4.insert(0, std::net::Ipv4Addr::new(192, 0, 2, 7)),
+            // An address that others may list as that of another node.
+            8 => facts.ipv4.extend(Host { v4: NEIGHBOURS[0], v6: 1 }.sources().0),
+            9 => facts.ipv6_global.clear(),
             6 => facts.port_of = Some(parse("br0")),
             7 => {
                 self.feed(Input::Link(name, None))?;
@@ -487,14 +498,15 @@ impl<'a> LoneNodeRun<'a> {
 
     /// The socket refuses what is sent in one family, or accepts it again.
     fn unsent(&mut self) -> Result<(), Mismatch> {
-        if let Some(key) = self.unsent.pop() {
-            return self.feed(Input::AdvertisementSentAgain(key, key.family.group()));
+        if let Some((key, destination)) = self.unsent.pop() {
+            return self.feed(Input::AdvertisementSentAgain(key, destination));
         }
         let spec = self.pick_spec();
         let Some(key) = spec.keys().next() else { return Ok(()) };
-        self.unsent.push(key);
+        let destination = self.unicast.recipient(key.family, &spec);
+        self.unsent.push((key, destination));
         for _ in 0..1 + self.rng.below(3) {
-            let (destination, priority, errno) = (key.family.group(), AdvertPriority::LOWEST, Some(1));
+            let (priority, errno) = (AdvertPriority::LOWEST, Some(1));
             self.feed(Input::AdvertisementUnsent { key, destination, priority, errno })?;
         }
         Ok(())
@@ -508,7 +520,7 @@ impl<'a> LoneNodeRun<'a> {
         let fresh = self.spec(name);
         let other: RouterName = parse(self.rng.pick(&["a", "b", "c", "d"], "d"));
         let is_free = self.specs.iter().all(|spec| spec.name != other);
-        let kind = self.rng.below(15);
+        let kind = self.rng.below(17);
         let several = self.specs.len() > 1;
         let Some(spec) = self.specs.get_mut(at) else { return Ok(()) };
         match kind {
@@ -543,6 +555,7 @@ impl<'a> LoneNodeRun<'a> {
                 let v4 = spec.instances.iter_mut().filter(|instance| instance.family == Family::Ipv4);
                 v4.for_each(|instance| (instance.version, instance.authentication) = other);
             }
+            15 | 16 => self.unicast.change(spec),
             11 if is_free => spec.name = other,
             12 if is_free => self.specs.push(RouterSpec { name: other, ..fresh }),
             13 if several => drop(self.specs.remove(at)),
@@ -635,8 +648,8 @@ impl<'a> LoneNodeRun<'a> {
                 .rng
                 .pick(&[LinkLocalRule::Require, LinkLocalRule::Lenient], LinkLocalRule::Require),
             source_address: None,
-            destinations: Destinations::Multicast,
-            accept_from: Vec::new(),
+            destinations: self.unicast.destinations(),
+            accept_from: self.unicast.accept_from(),
             instances: families.into_iter().map(instance).collect(),
             tracks,
             announce,
@@ -703,7 +716,10 @@ impl<'a> LoneNodeRun<'a> {
                     let result = HoldResult { key: *key, epoch: *epoch, outcome };
                     self.kernel.push_back((free_at + delay, result));
                 }
-                Effect::Advertise { .. } => self.done.advertisements += 1,
+                Effect::Advertise { destination, .. } => {
+                    self.done.advertisements += 1;
+                    self.done.unicast += u64::from(!destination.is_multicast());
+                }
                 Effect::ReleaseAddresses { .. }
                 | Effect::DrainAddresses { .. }
                 | Effect::ResetConnections(..)

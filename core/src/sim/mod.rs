@@ -9,18 +9,20 @@
 //!   implementations; `hosts`: the hosts that use the addresses
 //! * [`reference`](mod@reference): what our own node must do and when, predicted from the
 //!   documents; `documents`: the numbers that the documents promise
-//! * [`speech`]: which version and password the stations speak, and so which of them hear one another
+//! * [`speech`]: which version and password the stations speak; [`audience`]: to whom they send and whom
+//!   they believe; [`groups`]: which of them hear one another because of it
 //! * [`connections`]: connections to the addresses, as tokens; `draining`: what moves do to them;
 //!   `forwarding`: the rules by which a successor passes their packets on
 //! * [`lone_node`]: one node with several routers and interfaces, which is given every input in
-//!   every state
+//!   every state; `lone_unicast`: what it is given of unicast
 //! * [`world`], [`script`]: all stations together, and what is done to them; `station`: one of them
 //! * [`checker`], [`bounds`], [`view`]: what must hold for one virtual router, and for how long it
 //!   may be violated; `checkers`: one checker for each; `gaps`: after which acts a gap in the
 //!   service is allowed
-//! * [`fault`]: the mix of faults that a seed stands for
+//! * [`fault`]: the mix of faults that a seed stands for; `meshes`: what belongs to unicast in it
 //! * [`trace`]: what to read when a rule does not hold
 
+pub mod audience;
 pub mod bounds;
 pub mod checker;
 mod checkers;
@@ -32,11 +34,14 @@ mod draining;
 pub mod fault;
 mod forwarding;
 mod gaps;
+pub mod groups;
 mod hosts;
 mod input_context;
 pub mod kernel;
 pub mod lan;
 pub mod lone_node;
+mod lone_unicast;
+mod meshes;
 pub mod node;
 pub mod packet;
 pub mod peer;

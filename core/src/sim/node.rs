@@ -2,6 +2,7 @@
 //!
 //! A node holds state only; the world changes it.
 
+use super::audience::Audience;
 use super::clock::{Clock, TrueTime};
 use super::kernel::FakeKernel;
 use super::packet::Packet;
@@ -14,8 +15,8 @@ use crate::protocol::{
     LinkLocalRule, Node, PeerWarning, RouterSnapshot, RouterSpec, Snapshot, StateName, Track, Watched,
 };
 use crate::types::{
-    AdverInterval, AdvertPriority, Destinations, Family, InstanceKey, InterfaceName, LinkFacts, MacAddr,
-    MonoTime, Role, RouterName, Version, Vrid,
+    AdverInterval, AdvertPriority, Family, InstanceKey, InterfaceName, LinkFacts, MacAddr, MonoTime, Role,
+    RouterName, Version, Vrid,
 };
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -86,6 +87,8 @@ pub struct NodeSetup {
     pub drain: Duration,
     /// What the node speaks in IPv4.
     pub speech: Speech,
+    /// To whom the node sends, and whom it believes.
+    pub audience: Audience,
 }
 
 impl NodeSetup {
@@ -113,6 +116,7 @@ impl NodeSetup {
             second: None,
             drain: Duration::ZERO,
             speech: Speech::default(),
+            audience: Audience::Group,
         }
     }
 }
@@ -353,6 +357,18 @@ impl SimNode {
         }
     }
 
+    /// The addresses of the node.
+    #[must_use]
+    pub const fn host(&self) -> Host {
+        self.host
+    }
+
+    /// Whether the node was set up to send to the stations of a list.
+    #[must_use]
+    pub fn lists_stations(&self) -> bool {
+        self.routers.iter().any(|router| router.usual_spec.destinations.unicast().is_some())
+    }
+
     /// Whether the node was set up to speak VRRPv2 in IPv4.
     #[must_use]
     pub fn speaks_version_2(&self) -> bool {
@@ -568,7 +584,7 @@ fn spec(setup: NodeSetup, families: &[Family]) -> RouterSpec {
         checksum: setup.checksum,
         link_local: LinkLocalRule::Require,
         source_address: None,
-        destinations: Destinations::Multicast,
+        destinations: setup.audience.destinations(),
         accept_from: Vec::new(),
         instances: instances(RouterNumber::First, families, setup.speech),
         tracks: setup.tracks,

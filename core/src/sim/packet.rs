@@ -25,6 +25,12 @@ impl Packet {
         Ok(Self { source: draft.source, destination: draft.destination, ttl: 255, message })
     }
 
+    /// The same packet with another TTL or Hop Limit.
+    #[must_use]
+    pub fn with_ttl(self, ttl: u8) -> Self {
+        Self { ttl, ..self }
+    }
+
     /// The IP header of the packet, as the receive checks see it.
     #[must_use]
     pub const fn carrier(&self) -> Carrier {

@@ -3,11 +3,12 @@
 //! [`PeerInstance`] implements RFC 9568 §6.4 for one virtual router, or RFC 3768 §6.4 (VRRPv2). It is written from the text of
 //! the RFC and not from `protocol`, so it is an independent check as well as a neighbour.
 
+use super::audience::Audience;
 use super::packet::Packet;
 use super::router::RouterNumber;
 use super::speech::Speech;
 use crate::types::{AdverInterval, AdvertPriority, Authentication, Family, MonoTime, Preempt, Version};
-use crate::wire::{Advertisement, ChecksumFlavour, HeardAuthentication};
+use crate::wire::{Advertisement, Carrier, ChecksumFlavour, HeardAuthentication};
 use ipnet::IpNet;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -47,6 +48,8 @@ pub struct PeerSetup {
     pub variant: PeerVariant,
     /// How the router computes the checksum of IPv4 messages.
     pub checksum: ChecksumFlavour,
+    /// To whom the router sends, and whom it believes.
+    pub audience: Audience,
 }
 
 impl PeerSetup {
@@ -320,6 +323,10 @@ impl PeerInstance {
 /// neither does one that the router discards.
 #[must_use]
 pub fn audible<'a>(instance: &PeerInstance, packet: &'a Packet) -> Option<Advertisement<'a>> {
-    let source = packet.carrier().source;
-    packet.parse().ok().filter(|heard| source != instance.setup.source && instance.accepts(heard))
+    let Carrier { source, destination, .. } = packet.carrier();
+    let PeerSetup { source: own, audience, .. } = instance.setup;
+    if source == own || !audience.believes(own, source, destination) {
+        return None;
+    }
+    packet.parse().ok().filter(|heard| instance.accepts(heard))
 }

@@ -8,7 +8,7 @@ use super::input_context::InputKind;
 use super::node::{NodeView, interface};
 use super::speech::Speech;
 use crate::protocol::{Answer, Demotion, DrainId, Effect, Effects, Input, Node, RouterSpec, Track};
-use crate::types::{AdverInterval, Family, InstanceKey, Role, RouterName, Vrid};
+use crate::types::{AdverInterval, Destinations, Family, InstanceKey, Role, RouterName, Vrid};
 use ipnet::IpNet;
 use std::sync::OnceLock;
 
@@ -124,6 +124,9 @@ pub(super) struct SimRouter {
     /// The last configuration that the core was given: a router of an earlier configuration may
     /// still be leaving.
     pub(super) given: Option<RouterSpec>,
+    /// To whom the routers sent that ran when it was given: those that the new configuration replaces may
+    /// still be leaving.
+    pub(super) former_destinations: Vec<Destinations>,
     pub(super) view: NodeView,
     /// The view before the last input.
     pub(super) before: NodeView,
@@ -143,6 +146,7 @@ impl SimRouter {
             spec,
             usual_spec,
             given: None,
+            former_destinations: Vec::new(),
             view: NodeView::NOTHING,
             before: NodeView::NOTHING,
             kind: InputKind::Other,
@@ -174,6 +178,7 @@ impl SimRouter {
         } else {
             InputKind::Configure
         };
+        self.former_destinations = running().map(|spec| spec.destinations.clone()).collect();
         self.given = new().next().cloned();
         kind
     }

@@ -1,5 +1,6 @@
 //! What can be done to a world from outside: faults, the commands of operators, and repairs.
 
+use super::audience::Audience;
 use super::checker::{Checker, Violation};
 use super::checkers::Views;
 use super::gaps::Bridge;
@@ -73,6 +74,8 @@ pub enum SpecChange {
     MoreAddresses,
     /// What is spoken in IPv4.
     Speech(Speech),
+    /// To whom the router sends, and whom it believes.
+    Audience(Audience),
     /// The tracked checks.
     Tracks(Vec<Track>),
     /// The name of the router.
@@ -168,6 +171,7 @@ impl SpecChange {
                     (instance.version, instance.authentication) = (version, authentication);
                 }
             }
+            Self::Audience(audience) => spec.destinations = audience.destinations(),
             Self::MoreAddresses => {
                 for instance in &mut spec.instances {
                     instance.addresses.extend(number.more_addresses(instance.family));

@@ -1,6 +1,7 @@
 //! One station of a world: a node that runs our core, or foreign routers.
 
 use super::clock::TrueTime;
+use super::groups::Ports;
 use super::lan::Port;
 use super::node::{Host, NodeSetup, ProcessState, SimNode};
 use super::peer::{PeerInstance, PeerSetup};
@@ -8,7 +9,8 @@ use super::router::RouterNumber;
 use super::speech::Dialect;
 use super::view::{StationView, preempts};
 use crate::protocol::StateName;
-use crate::types::{AdvertPriority, Family, MonoTime, Preempt};
+use crate::types::{AdvertPriority, Destinations, Family, MonoTime, Preempt};
+use std::net::IpAddr;
 
 /// One station.
 #[derive(Debug)]
@@ -27,6 +29,16 @@ pub enum StationSetup {
     Ours(NodeSetup),
     /// The setup of a foreign router; the source address is replaced by the address of each family.
     Foreign(Host, PeerSetup),
+}
+
+impl StationSetup {
+    /// The addresses of the station.
+    pub(super) const fn host(&self) -> Host {
+        match self {
+            Self::Ours(node) => node.host,
+            Self::Foreign(host, _) => *host,
+        }
+    }
 }
 
 impl Station {
@@ -53,6 +65,44 @@ impl Station {
         }
     }
 
+    /// Whether a packet to this address is for the station. Service addresses are not meant: VRRP is
+    /// not sent to them.
+    pub(super) fn has_address(&self, address: IpAddr) -> bool {
+        match self {
+            Self::Ours(node) => node.link.has(address),
+            Self::Foreign(instances) => instances.iter().any(|one| one.setup().source == address),
+        }
+    }
+
+    /// The address of the station in one family, with where it sends.
+    fn place(&self, family: Family) -> Option<(IpAddr, Destinations)> {
+        match self {
+            Self::Ours(node) => Some((node.host.address(family), node.spec().destinations.clone())),
+            Self::Foreign(instances) => {
+                let mut setups = instances.iter().map(PeerInstance::setup);
+                let setup = setups.find(|setup| Family::of(setup.source) == family)?;
+                Some((setup.source, setup.audience.destinations()))
+            }
+        }
+    }
+
+    /// Whether this station sends to the other one in every family, and is believed by it.
+    pub(super) fn is_believed_by(&self, other: &Self, families: &[Family]) -> bool {
+        families.iter().all(|family| {
+            let (Some((ours, to)), Some((theirs, from))) = (self.place(*family), other.place(*family)) else {
+                return false;
+            };
+            match (&to, &from) {
+                (Destinations::Multicast, Destinations::Multicast) => true,
+                (Destinations::Unicast(to), Destinations::Unicast(from)) => {
+                    to.addresses.contains(&theirs) && from.addresses.contains(&ours)
+                }
+                (Destinations::Multicast, Destinations::Unicast(_))
+                | (Destinations::Unicast(_), Destinations::Multicast) => false,
+            }
+        })
+    }
+
     pub(super) fn wakes_at(&self) -> Option<TrueTime> {
         match self {
             Self::Ours(node) => match node.run {
@@ -72,7 +122,7 @@ impl Station {
         &self,
         number: RouterNumber,
         port: Port,
-        component: usize,
+        (component, hears): (usize, Ports),
         families: &[Family],
     ) -> StationView {
         let per_family = |f: &dyn Fn(Family) -> bool| {
@@ -86,6 +136,7 @@ impl Station {
                 StationView {
                     port,
                     component,
+                    hears,
                     ours: true,
                     awake: up,
                     active: per_family(&|family| up && state(family, StateName::Active)),
@@ -106,6 +157,7 @@ impl Station {
                 StationView {
                     port,
                     component,
+                    hears,
                     ours: false,
                     awake,
                     active,

@@ -1,5 +1,6 @@
 //! What can be seen of a station from outside; our stations and foreign stations look the same.
 
+use super::groups::Ports;
 use super::lan::Port;
 use crate::types::{AdvertPriority, Family, Preempt, Role};
 
@@ -10,6 +11,8 @@ pub struct StationView {
     pub port: Port,
     /// The lowest port of the component of the station: the set of stations that hear each other.
     pub component: usize,
+    /// The stations that the station hears.
+    pub hears: Ports,
     /// Whether the station is one of ours.
     pub ours: bool,
     /// Whether the station runs and is scheduled.
@@ -36,6 +39,11 @@ impl StationView {
     pub const fn is_active(&self) -> bool {
         let [v4, v6] = self.active;
         v4 || v6
+    }
+
+    /// Whether this station and another one hear each other.
+    pub(super) const fn is_mutual(&self, other: &Self) -> bool {
+        self.hears.contains(other.port) && other.hears.contains(self.port)
     }
 
     pub(super) const fn is_backup(&self) -> bool {

@@ -5,12 +5,13 @@
 //! *what has arrived is received before anything is decided*. After each step the checker looks at
 //! everything.
 
-use super::checker::{Strangers, Violation};
+use super::checker::Violation;
 use super::checkers::{Checkers, Views};
 use super::clock::TrueTime;
 use super::connections::SimConnections;
 use super::describe;
 use super::draining::ConnectionEvent;
+use super::groups::Ports;
 use super::hosts::{AnnouncementEvent, Hosts};
 use super::input_context::InputContext;
 use super::kernel::{KernelOutcome, WantedAddresses};
@@ -23,7 +24,6 @@ use super::peer::{PeerSetup, audible};
 use super::rng::Rng;
 use super::router::RouterNumber;
 use super::script::Act;
-use super::speech::Dialect;
 pub use super::station::{Station, StationSetup};
 use super::trace::{Detail, Trace};
 use super::view::StationView;
@@ -103,8 +103,8 @@ pub struct World {
     pub(super) checkers: Checkers,
     pub(super) trace: Trace,
     views: Vec<StationView>,
-    /// For each station: the lowest port of its component.
-    components: Vec<usize>,
+    /// For each station: the lowest port of its component, and the stations that it hears.
+    pub(super) components: Vec<(usize, Ports)>,
     arrivals: Vec<Arrival>,
     steps: u64,
 }
@@ -595,19 +595,21 @@ impl World {
         self.trace.note(self.now, || format!("peer {}:     message {priority}, {interval}", port.0));
         self.checkers.of_mut(RouterNumber::First).note_foreign(self.now, port, priority);
         let (family, speech) = (Family::of(setup.source), setup.speech());
-        let draft = Draft {
-            version: speech.version,
-            source: setup.source,
-            destination: family.group(),
-            vrid: vrid(),
-            priority,
-            interval,
-            authentication: speech.authentication,
-            checksum: setup.checksum,
-        };
-        let addresses = virtual_addresses(family).into_iter().map(|net| net.addr());
-        if let Ok(packet) = Packet::advertise(&draft, addresses) {
-            self.send(port, &packet);
+        for destination in setup.audience.recipients(setup.source) {
+            let draft = Draft {
+                version: speech.version,
+                source: setup.source,
+                destination,
+                vrid: vrid(),
+                priority,
+                interval,
+                authentication: speech.authentication,
+                checksum: setup.checksum,
+            };
+            let addresses = virtual_addresses(family).into_iter().map(|net| net.addr());
+            if let Ok(packet) = Packet::advertise(&draft, addresses) {
+                self.send(port, &packet);
+            }
         }
         if let Some(Station::Foreign(instances)) = self.stations.get_mut(port.0)
             && instances.iter_mut().any(|m| Family::of(m.setup().source) == family && m.take_became_active())
@@ -619,7 +621,13 @@ impl World {
     fn send(&mut self, port: Port, packet: &Packet) {
         self.trace.packet(self.now, packet);
         let mut arrivals = std::mem::take(&mut self.arrivals);
-        self.lan.carry(port, &mut self.rng, &mut arrivals);
+        // A packet to one address reaches the stations that have it.
+        let destination = packet.carrier().destination;
+        let is_meant = |to: Port| {
+            destination.is_multicast()
+                || self.stations.get(to.0).is_some_and(|station| station.has_address(destination))
+        };
+        self.lan.carry(port, is_meant, &mut self.rng, &mut arrivals);
         for arrival in arrivals.drain(..) {
             let copy = match arrival.copy {
                 Integrity::Intact => packet.clone(),
@@ -652,32 +660,9 @@ impl World {
     fn look(&self, number: RouterNumber, views: &mut Vec<StationView>) {
         views.clear();
         for (at, station) in self.stations.iter().enumerate() {
-            let component = self.components.get(at).copied().unwrap_or(at);
+            let component = self.components.get(at).copied().unwrap_or((at, Ports::default()));
             views.push(station.view(number, Port(at), component, &self.families));
         }
-    }
-
-    /// Finds the components after every change of the LAN or of what stations speak: which stations
-    /// hear and understand each other, in both directions.
-    pub(super) fn find_components(&mut self) {
-        self.components.clear();
-        let dialects: Vec<Option<Dialect>> = self.stations.iter().map(Station::dialect).collect();
-        let (mut strangers, has_v4) = (Strangers::Apart, self.families.contains(&Family::Ipv4));
-        for at in 0..self.stations.len() {
-            let near = |other: &usize| self.both_ways(Port(*other), Port(at));
-            let understood = |other: &usize| !has_v4 || dialects.get(*other) == dialects.get(at);
-            if (0..at).any(|other| near(&other) && !understood(&other)) {
-                strangers = Strangers::OnTheLan;
-            }
-            let other = (0..at).find(|other| near(other) && understood(other));
-            let component = other.and_then(|other| self.components.get(other).copied());
-            self.components.push(component.unwrap_or(at));
-        }
-        self.checkers.each().for_each(|checker| checker.set_strangers(strangers));
-    }
-
-    fn both_ways(&self, a: Port, b: Port) -> bool {
-        self.lan.reaches(a, b) && self.lan.reaches(b, a)
     }
 }
 

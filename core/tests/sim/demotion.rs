@@ -5,6 +5,7 @@ use crate::lab::{BOTH, Lab, SLOW_KERNEL, V4, every, ms, node, owner, patient, se
 use std::time::Duration;
 use vrrpd_core::protocol::{DemoteOutcome, Force, StateName};
 use vrrpd_core::sim::Port;
+use vrrpd_core::sim::audience::Audience;
 use vrrpd_core::sim::lan::Conditions;
 use vrrpd_core::sim::node::{Host, NodeSetup};
 use vrrpd_core::sim::peer::{PeerSetup, PeerVariant};
@@ -234,6 +235,7 @@ fn every_kind_of_foreign_router_takes_over_from_a_demoted_one() {
             preempt,
             interval: AdverInterval::default(),
             variant,
+            audience: Audience::Group,
             checksum: ChecksumFlavour::Rfc5798,
         };
         let ours = NodeSetup { host: Host { v4: 1, v6: 1 }, ..node(200) };

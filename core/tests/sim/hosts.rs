@@ -4,6 +4,7 @@ use crate::lab::{BOTH, Lab, V4, every, ms, node, secs};
 use std::time::Duration;
 use vrrpd_core::protocol::StateName;
 use vrrpd_core::sim::Port;
+use vrrpd_core::sim::audience::Audience;
 use vrrpd_core::sim::lan::Path;
 use vrrpd_core::sim::node::{Host, NodeSetup};
 use vrrpd_core::sim::peer::{PeerSetup, PeerVariant};
@@ -69,6 +70,7 @@ fn hosts_are_back_from_a_router_that_yields_without_an_advertisement() {
             preempt: Preempt::Allow,
             interval,
             variant: PeerVariant::Rfc9568,
+            audience: Audience::Group,
             checksum: ChecksumFlavour::Rfc9568,
         };
         let ours = NodeSetup { host: Host { v4: 1, v6: 1 }, ..every(10, node(200)) };

@@ -12,20 +12,22 @@ const SEEDS: u64 = 40;
 fn it_does_what_the_reference_predicts() {
     let number = |name| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
     let from = number("SIM_FROM").unwrap_or(0);
-    let (mut inputs, mut advertisements) = (0, 0);
+    let (mut inputs, mut advertisements, mut unicast) = (0, 0, 0);
     let until = from.saturating_add(number("SIM_SEEDS").unwrap_or(SEEDS));
     for seed in from..until {
         match run(seed) {
             Ok(done) => {
                 inputs += done.inputs;
                 advertisements += done.advertisements;
+                unicast += done.unicast;
             }
             Err(failure) => {
                 panic!("seed {seed}: {:?}\n{}", failure.difference, failure.trace);
             }
         }
     }
-    println!("{inputs} inputs, {advertisements} advertisements");
+    println!("{inputs} inputs, {advertisements} advertisements, {unicast} of them to listed nodes");
     let seeds = until - from;
     assert!(inputs > seeds * 300 && advertisements > seeds * 20, "too quiet to prove anything");
+    assert!(unicast > seeds * 4, "too few nodes had a list");
 }

@@ -22,4 +22,5 @@ mod random;
 mod reloads;
 mod second_opinion;
 mod two_routers;
+mod unicast;
 mod version2;

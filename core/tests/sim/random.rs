@@ -34,26 +34,26 @@ fn random() {
     let from = number("SIM_FROM").unwrap_or(0);
     let until = from.saturating_add(number("SIM_SEEDS").unwrap_or(SEEDS));
     let next = AtomicU64::new(from);
-    let (mut steps, mut commands, mut second_routers, mut version_2) = (0, 0, 0, 0);
+    let mut all = Totals::default();
     thread::scope(|scope| {
         let workers = thread::available_parallelism().map_or(1, usize::from);
         let workers: Vec<_> = (0..workers).map(|_| scope.spawn(|| work(&next, until))).collect();
         for worker in workers {
             let tally = worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            steps += tally.steps;
-            commands += tally.commands;
-            second_routers += tally.second_routers;
-            version_2 += tally.version_2;
+            add(&mut all, tally);
         }
     });
     let seeds = until - from;
+    let Totals { steps, checks: _, commands, second_routers, version_2, unicast, mended } = all;
     println!(
-        "{seeds} seeds ({second_routers} with second routers, {version_2} in VRRPv2), {steps} steps, \
-         {commands} commands on calm LANs"
+        "{seeds} seeds ({second_routers} with second routers, {version_2} in VRRPv2, {unicast} in unicast, \
+         {mended} with lists or paths that were mended), {steps} steps, {commands} commands on calm LANs"
     );
     assert!(steps > seeds * 50, "the worlds were too quiet to prove anything");
     assert!(seeds < 100 || second_routers > seeds / 10, "too few nodes had two routers");
     assert!(seeds < 100 || version_2 > seeds / 20, "too few worlds spoke VRRPv2");
+    assert!(seeds < 100 || unicast > seeds / 10, "too few worlds sent to listed stations");
+    assert!(seeds < 100 || mended > seeds / 50, "in too few worlds some did not hear one another");
 }
 
 #[test]
@@ -81,12 +81,17 @@ fn work(next: &AtomicU64, until: u64) -> Totals {
         if seed >= until {
             return sum;
         }
-        let tally = one(seed);
-        sum.steps += tally.steps;
-        sum.commands += tally.commands;
-        sum.second_routers += tally.second_routers;
-        sum.version_2 += tally.version_2;
+        add(&mut sum, one(seed));
     }
+}
+
+fn add(sum: &mut Totals, tally: Totals) {
+    sum.steps += tally.steps;
+    sum.commands += tally.commands;
+    sum.second_routers += tally.second_routers;
+    sum.version_2 += tally.version_2;
+    sum.unicast += tally.unicast;
+    sum.mended += tally.mended;
 }
 
 /// Runs one seed; a seed that fails is run again with a trace.

@@ -9,6 +9,7 @@
 
 use std::time::Duration;
 use vrrpd_core::protocol::{Effect, Effects, EventKind, HoldResult, Input, StateName};
+use vrrpd_core::sim::audience::Audience;
 use vrrpd_core::sim::clock::Clock;
 use vrrpd_core::sim::node::{Host, NodeSetup, SimNode, interface, virtual_addresses, vrid};
 use vrrpd_core::sim::packet::Packet;
@@ -47,6 +48,7 @@ impl Pair {
                 Version::V2 => PeerVariant::Rfc3768(speech.authentication),
                 Version::V3 => PeerVariant::Rfc9568,
             },
+            audience: Audience::Group,
             checksum: ChecksumFlavour::Rfc9568,
         });
         let core = vrrpd_core::protocol::Node::new();

@@ -5,6 +5,7 @@ use crate::lab::{BOTH, Lab, V4, every, ms, node, owner, secs, watching};
 use std::time::Duration;
 use vrrpd_core::protocol::{CheckResult, DemoteOutcome, StateName, Track};
 use vrrpd_core::sim::Port;
+use vrrpd_core::sim::audience::Audience;
 use vrrpd_core::sim::lan::Path;
 use vrrpd_core::sim::node::{Host, NodeSetup};
 use vrrpd_core::sim::peer::{PeerSetup, PeerVariant};
@@ -55,6 +56,7 @@ fn beside_a_peer(ours: NodeSetup, priority: u8, authentication: Authentication) 
         preempt: Preempt::Allow,
         interval: AdverInterval::default(),
         variant: PeerVariant::Rfc3768(authentication),
+        audience: Audience::Group,
         checksum: ChecksumFlavour::Rfc9568,
     };
     let ours = NodeSetup { host: Host { v4: 1, v6: 1 }, ..ours };

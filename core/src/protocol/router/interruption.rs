@@ -92,7 +92,8 @@ impl Router {
         };
         faults.retain(|fault| !passing.contains(fault));
         let dead = passing.iter().any(|fault| tracking::is_dead_link(&self.spec, fault));
-        let hearing = if dead { Hearing::Interrupted } else { hearing };
+        let deaf = passing.iter().any(|fault| Impact::of(&self.spec, fault).prevents_hearing());
+        let hearing = if deaf { Hearing::Interrupted } else { hearing };
         self.interruption = Some(Interruption { faults: passing, until, wait: Wait::GoesOn, hearing });
         if dead {
             for instance in &mut self.instances {

@@ -6,7 +6,9 @@
 use crate::protocol::input::{CheckResult, Fault};
 use crate::protocol::local_warning::{ForeignAddresses, LocalWarning, Unsent};
 use crate::protocol::spec::{CheckName, Consequence, InstanceSpec, RouterSpec, Track, Watched};
-use crate::types::{AdvertPriority, Family, InstanceKey, InterfaceName, LinkFacts, Priority, Role};
+use crate::types::{
+    AdvertPriority, Destinations, Family, InstanceKey, InterfaceName, LinkFacts, Priority, Role,
+};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -211,7 +213,13 @@ impl Impact {
                 Self { persistence: Persistence::MayPass, ..dead }
             }
             Fault::NoSourceAddress(_, missing) => {
-                Self { sending: Affected::One(missing.family()), persistence: Persistence::MayPass, ..none }
+                let affected = Affected::One(missing.family());
+                // Messages to the group arrive without an address; those to this node do not.
+                let receiving = match &spec.destinations {
+                    Destinations::Multicast => Affected::None,
+                    Destinations::Unicast(_) => affected,
+                };
+                Self { sending: affected, receiving, persistence: Persistence::MayPass, ..none }
             }
             Fault::Sockets(_, family, _) => {
                 Self { sending: Affected::One(*family), receiving: Affected::One(*family), ..none }
@@ -233,6 +241,11 @@ impl Impact {
 
     pub(super) fn prevents_sending(self, family: Family) -> bool {
         self.sending.includes(family)
+    }
+
+    /// Whether there is a family in which nothing can be received.
+    pub(super) fn prevents_hearing(self) -> bool {
+        self.receiving != Affected::None
     }
 
     pub(super) fn prevents_receiving(self, family: Family) -> bool {

@@ -89,8 +89,16 @@ fn an_active_that_is_left_alone_in_its_list_leaves_and_says_nothing() {
 #[test]
 fn every_address_of_this_node_is_left_out() {
     let mut rig = Rig::active(unicast(&[FIRST, SECOND]));
-    let eth1 = LinkFacts { ipv4: vec![SECOND.parse().unwrap()], ..link() };
-    rig.feed(Input::Link("eth1".parse().unwrap(), Some(eth1)));
+    let eth1 = || LinkFacts { ipv4: vec![SECOND.parse().unwrap()], ..link() };
+    rig.feed(Input::Link("eth1".parse().unwrap(), Some(eth1())));
+    rig.out.clear();
+    rig.run(Duration::from_secs(1));
+    assert_eq!(destinations(&mut rig), [FIRST], "at once");
+    rig.feed(Input::Link("eth1".parse().unwrap(), None));
+    rig.out.clear();
+    rig.run(Duration::from_secs(1));
+    assert_eq!(destinations(&mut rig), [FIRST, SECOND], "it went away");
+    rig.feed(Input::Link("eth1".parse().unwrap(), Some(eth1())));
     rig.feed(Input::Configure(vec![unicast(&[FIRST, SECOND, "192.0.2.3"])]));
     rig.out.clear();
     rig.run(Duration::from_secs(1));
@@ -281,6 +289,22 @@ fn an_address_that_is_missing_is_a_fault_that_clears_itself() {
     let ipv4 = vec![US.parse().unwrap(), "192.0.2.5".parse().unwrap()];
     rig.feed(Input::Link(interface(), Some(LinkFacts { ipv4, ..link() })));
     assert_eq!((faults(&rig), rig.state()), (vec![], StateName::Backup));
+}
+
+/// What goes to the group arrives without an address. What goes to this node does not, so that an Active
+/// that lives may not have been heard (docs/failover.md).
+#[test]
+fn a_backup_whose_address_was_away_heard_nobody_and_listens_for_an_interval() {
+    // The timer fires after 3.609 s: after the interruption, and in the middle of it.
+    for lasts in [50, 400] {
+        let mut rig = Rig::new(unicast(&[FIRST]));
+        arrives(&mut rig, (FIRST, US, 255), 200);
+        rig.run(ms(3500));
+        rig.feed(Input::Link(interface(), Some(LinkFacts { ipv4: Vec::new(), ..link() })));
+        rig.run(ms(lasts));
+        rig.feed(Input::Link(interface(), Some(link())));
+        assert_eq!(rig.until_state(StateName::Active), us(1_609_375), "after {lasts} ms");
+    }
 }
 
 fn unsent(rig: &mut Rig, destination: &str) {

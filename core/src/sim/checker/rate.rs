@@ -3,7 +3,7 @@
 use super::{Checker, Violation};
 use crate::protocol::{Effect, Effects};
 use crate::sim::clock::TrueTime;
-use crate::sim::input_context::{InputContext, InputKind};
+use crate::sim::input_context::{InputContext, InputKind, is_copy};
 use crate::sim::node::SimNode;
 use std::time::Duration;
 
@@ -31,6 +31,10 @@ impl Rate {
     }
 }
 
+const fn is_advertisement(effect: &Effect) -> bool {
+    matches!(effect, Effect::Advertise { .. })
+}
+
 impl Checker {
     /// Besides its regular advertisements, a router sends at most one per immediate gap, one per
     /// resignation that it heard, and those of its leaving.
@@ -46,7 +50,8 @@ impl Checker {
         let Some(record) = self.records.get_mut(port.0) else { return Ok(()) };
         let rate = &mut record.rate;
         rate.sent +=
-            effects.iter().filter(|effect| matches!(effect, Effect::Advertise { .. })).count() as u64;
+            effects.iter().filter(|effect| is_advertisement(effect) && !is_copy(effects, effect)).count()
+                as u64;
         if kind == InputKind::Resignation {
             rate.allowed += 1;
         }

@@ -2,6 +2,7 @@
 
 use super::{Checker, Violation};
 use crate::sim::clock::TrueTime;
+use crate::sim::groups::Strangers;
 use crate::sim::lan::Port;
 use crate::sim::view::{StationView, in_family};
 use crate::types::Preempt;
@@ -40,7 +41,13 @@ impl Checker {
     /// (docs/adr/0003).
     pub(in crate::sim) fn judges_service(&self, now: TrueTime, views: &[StationView]) -> bool {
         let coupled = self.families.len() == 1 || views.iter().all(|view| view.ours);
-        coupled && self.has_settled(now) && now >= self.gap_allowed_until
+        let grouped = match self.strangers {
+            Strangers::Apart | Strangers::OnTheLan => true,
+            // A Backup that hears another Active as well does not take over from the first, and nobody
+            // can know that of it. What holds at rest is judged then.
+            Strangers::Tangled => false,
+        };
+        coupled && grouped && self.has_settled(now) && now >= self.gap_allowed_until
     }
 
     /// No station becomes Active beside a healthy Active that it must not displace: only the owner,
@@ -58,6 +65,12 @@ impl Checker {
             view.ours && view.awake && view.is_active() && became()
         };
         if !views.iter().any(|view| fresh(&view)) {
+            return Ok(());
+        }
+        // A Backup that hears two Actives, because these do not hear each other, has learned the interval
+        // of the one that it obeyed last (RFC 9568 §6.4.2). If that one is obeyed no more, or falls
+        // silent, a longer interval of the other is not waited for.
+        if self.strangers == Strangers::Tangled && !self.bounds.one_interval_for_all() {
             return Ok(());
         }
         let long = self.bounds.active_down() + self.bounds.dual_active();
@@ -80,7 +93,7 @@ impl Checker {
                 });
                 let outranked = new.preempt == Preempt::Allow && new.priority > other.priority;
                 let serves = other.awake && other.is_active() && !other.leaving;
-                other.component == new.component && serves && steady && !outranked
+                new.hears.contains(other.port) && serves && steady && !outranked
             });
             if let Some(displaced) = displaced.filter(|_| lasted(changed)) {
                 let seen = format!("priority {} beside {displaced:?}", new.priority);
@@ -100,13 +113,17 @@ impl Checker {
             |view: &StationView, family| view.awake && in_family(view.active, family) && !view.leaving;
         let dual = self.families.iter().any(|family| {
             views.iter().enumerate().any(|(at, view)| {
-                let mut others = views.iter().skip(at + 1).filter(|other| other.component == view.component);
+                let mut others = views.iter().skip(at + 1).filter(|other| other.is_mutual(view));
                 serving(view, *family) && others.any(|other| serving(other, *family))
             })
         });
         self.dual_since = dual.then(|| self.dual_since.unwrap_or(now));
         let Some(since) = self.dual_since else { return Ok(()) };
-        let most = self.bounds.dual_active();
+        let most = match self.strangers {
+            Strangers::Apart | Strangers::OnTheLan => self.bounds.dual_active(),
+            // One pair after the other may find out.
+            Strangers::Tangled => self.bounds.dual_active() * self.stations(),
+        };
         if now.since(since.max(calm)) <= most {
             return Ok(());
         }
@@ -137,50 +154,58 @@ impl Checker {
         Ok(())
     }
 
-    /// At rest there is one Active in each component that has a station that can serve, only the
-    /// Active holds the addresses, and no station that may displace it is waiting.
+    /// At rest no two Actives hear each other, each station that can serve is Active or hears an Active
+    /// that it need not displace, and only Actives hold the addresses. So where stations hear one
+    /// another or do not at all, there is one Active for all of them.
     ///
     /// # Errors
     /// The [`Violation`].
     pub fn judge_quiescence(&self, now: TrueTime, views: &[StationView]) -> Result<(), Violation> {
-        let fail = |rule, instances: &[&StationView]| {
-            Err(Violation { at: now, port: None, rule, seen: format!("{instances:?}") })
+        let fail = |rule, concerned: &StationView| {
+            let seen: Vec<_> = views.iter().filter(|view| view.component == concerned.component).collect();
+            Err(Violation { at: now, port: None, rule, seen: format!("{concerned:?} of {seen:?}") })
         };
-        for home in views.iter().filter(|view| view.component == view.port.0) {
-            let instances: Vec<_> = views.iter().filter(|view| view.component == home.component).collect();
-            let able = instances.iter().any(|view| view.awake && view.eligible);
-            for family in &self.families {
-                let actives: Vec<_> =
-                    instances.iter().filter(|v| v.awake && in_family(v.active, *family)).collect();
-                let holders: Vec<_> =
-                    instances.iter().filter(|v| in_family(v.holds, *family)).map(|v| v.port).collect();
-                let [active] = actives.as_slice() else {
-                    if able || !actives.is_empty() {
-                        return fail("at rest one router is Active", &instances);
+        for family in &self.families {
+            let serves = |view: &StationView| view.awake && in_family(view.active, *family);
+            for view in views {
+                let holds = in_family(view.holds, *family);
+                if serves(view) {
+                    if views.iter().any(|other| serves(other) && view.is_mutual(other)) {
+                        return fail("at rest one router is Active", view);
+                    }
+                    if view.leaving {
+                        return fail("at rest nobody who may displace the Active waits", view);
+                    }
+                    if !holds {
+                        return fail("at rest the Active alone holds the addresses", view);
                     }
                     continue;
-                };
-                if holders != [active.port] {
-                    return fail("at rest the Active alone holds the addresses", &instances);
+                }
+                let beside = |other: &StationView| other.component == view.component && serves(other);
+                if holds && views.iter().any(beside) {
+                    return fail("at rest the Active alone holds the addresses", view);
+                }
+                if !view.awake || !view.eligible {
+                    continue;
+                }
+                let heard = || views.iter().filter(|other| view.hears.contains(other.port));
+                if !heard().any(serves) {
+                    return fail("at rest one router is Active", view);
                 }
                 // Our routers displace in both families or in none; the foreign Actives may differ
                 // by family.
-                let highest = instances.iter().filter(|v| v.awake && v.is_active()).map(|v| v.priority).max();
-                let better = instances.iter().any(|v| {
-                    v.awake && v.eligible && v.preempt == Preempt::Allow && Some(v.priority) > highest
-                });
-                if better || active.leaving {
-                    return fail("at rest nobody who may displace the Active waits", &instances);
+                let highest = heard().filter(|v| v.awake && v.is_active()).map(|v| v.priority).max();
+                if view.preempt == Preempt::Allow && Some(view.priority) > highest {
+                    return fail("at rest nobody who may displace the Active waits", view);
                 }
             }
         }
         Ok(())
     }
 
-    /// Whether another station in the component of `port` would take over from it.
+    /// Whether another station that hears the station at `port` would take over from it.
     #[must_use]
     pub fn has_successor(views: &[StationView], port: Port) -> bool {
-        let Some(leaver) = views.iter().find(|view| view.port == port) else { return false };
-        views.iter().any(|view| view.port != port && view.component == leaver.component && view.is_willing())
+        views.iter().any(|view| view.hears.contains(port) && view.is_willing())
     }
 }

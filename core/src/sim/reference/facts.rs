@@ -2,6 +2,7 @@
 //! part, the priority, the source address (docs/failover.md, docs/configuration.md).
 
 use crate::protocol::{CheckName, CheckResult, Consequence, Fault, RouterSpec, Watched};
+use crate::sim::documents;
 use crate::types::{AdvertPriority, Destinations, Family, InterfaceName, LinkFacts, Role};
 use crate::wire::Carrier;
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,9 +48,9 @@ impl Facts {
         }
     }
 
-    /// The other nodes in the list of a router; the group for one without a list.
-    fn recipients(&self, spec: &RouterSpec, family: Family) -> BTreeSet<IpAddr> {
-        let Destinations::Unicast(peers) = &spec.destinations else { return [family.group()].into() };
+    /// The other nodes in the list of a router, in its order; the group for one without a list.
+    pub(super) fn recipients(&self, spec: &RouterSpec, family: Family) -> Vec<IpAddr> {
+        let Destinations::Unicast(peers) = &spec.destinations else { return vec![documents::group(family)] };
         let of_family = peers.addresses.iter().filter(|peer| Family::of(**peer) == family);
         let others = of_family.filter(|peer| self.links.keys().all(|link| !self.is_own(*link, **peer)));
         others.copied().collect()
@@ -168,7 +169,8 @@ pub(super) fn is_expected(spec: &RouterSpec, sender: IpAddr) -> bool {
     let strange = |list: &[IpAddr]| !list.is_empty() && !list.contains(&sender);
     match &spec.destinations {
         Destinations::Multicast => !strange(&spec.accept_from),
-        Destinations::Unicast(peers) => !strange(&peers.addresses) && !strange(&spec.accept_from),
+        // An empty list believes nobody.
+        Destinations::Unicast(peers) => peers.addresses.contains(&sender) && !strange(&spec.accept_from),
     }
 }
 
@@ -231,12 +233,15 @@ pub(super) fn prevents_sending(spec: &RouterSpec, fault: &Fault, family: Family)
 pub(super) fn prevents_receiving(spec: &RouterSpec, fault: &Fault, family: Family) -> bool {
     match fault {
         Fault::Sockets(_, of, _) => *of == family,
+        // What is sent to this node alone does not arrive without its address.
+        Fault::NoSourceAddress(_, missing) => {
+            missing.family() == family && spec.destinations != Destinations::Multicast
+        }
         Fault::Port(name, _) => *name == spec.interface,
         Fault::InterfaceMissing(_)
         | Fault::InterfaceDown(_)
         | Fault::NoCarrier(_)
         | Fault::OtherName(..)
-        | Fault::NoSourceAddress(..)
         | Fault::NoUnicastPeer(..)
         | Fault::ForeignAddresses(_)
         | Fault::Check(_)

@@ -3,7 +3,7 @@
 
 use super::announcing::Announcing;
 use super::leave::{Evidence, Leave, WithoutSuccessor};
-use super::turn::{Expected, Turn};
+use super::turn::{Expected, TellsOfPeers, Turn};
 use crate::protocol::{AnnounceSpec, StateName};
 use crate::sim::documents::{
     self, BETWEEN_ANSWERS_TO_RESIGNATION, BETWEEN_DEFENCES, CROSSING, EXPLAINS, HOSTS_FOLLOW_ANNOUNCEMENT,
@@ -154,6 +154,14 @@ pub(super) struct Heard {
     pub(super) lists: Lists,
 }
 
+/// Whether any node of the list was heard since the router began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PeersHeard {
+    Nobody,
+    NobodyWasTold,
+    Somebody,
+}
+
 /// What is known of the service while this family does not take part.
 #[derive(Debug, Clone, Copy)]
 struct Silence {
@@ -190,6 +198,9 @@ pub(super) struct Instance {
     pub(super) source: Option<IpAddr>,
     /// The source address that the interface lost, while there is no other one.
     pub(super) former_source: Option<IpAddr>,
+    /// To whom the instance sends: the group, or the other nodes in the order of the list.
+    pub(super) recipients: Vec<IpAddr>,
+    findings: PeersHeard,
     pub(super) believed_active: Option<IpAddr>,
     pub(super) lists: Lists,
     switch: Option<HostSwitch>,
@@ -225,6 +236,8 @@ impl Instance {
             because: BackupBecause::Other,
             source: None,
             former_source: None,
+            recipients: Vec::new(),
+            findings: PeersHeard::Nobody,
             believed_active: None,
             lists: Lists::Ours,
             switch: None,
@@ -294,15 +307,17 @@ impl Instance {
     // Effects.
 
     fn advertise(&mut self, priority: AdvertPriority, interval: AdverInterval, turn: &mut Turn<'_>) {
-        let Some(source) = self.source else { return };
+        let Some(source) = self.source.filter(|_| !self.recipients.is_empty()) else { return };
         let sent = (priority, interval);
         self.said.retain(|said| *said != sent);
         self.said.push_front(sent);
         self.said.truncate(6);
         let Self { version, authentication, .. } = *self;
-        let destination = documents::group(self.key.family);
-        let sent = Expected::Advertise { version, source, destination, priority, interval, authentication };
-        turn.expect(self.key, sent);
+        for destination in self.recipients.iter().copied() {
+            let sent =
+                Expected::Advertise { version, source, destination, priority, interval, authentication };
+            turn.expect(self.key, sent);
+        }
     }
 
     fn watch(&mut self, turn: &mut Turn<'_>) {
@@ -878,7 +893,7 @@ impl Instance {
         self.peers.retain(|peer| peer.address != heard.source);
         let Heard { source: address, priority, said: interval, .. } = *heard;
         self.peers.insert(0, Peer { address, heard: now, priority, interval });
-        self.peers.truncate(8);
+        self.peers.truncate(self.recipients.len().max(8));
     }
 
     fn rank(&self, settings: &Settings, heard: &Heard) -> Rank {
@@ -1149,6 +1164,35 @@ impl Instance {
     }
 
     // Which router is reported as the Active (docs/adr/0019).
+
+    /// After each input: an Active that is given a list, and has not heard any node of it since it
+    /// began, says so once after three Active_Down_Intervals, and says when that ends
+    /// (docs/operations.md, docs/adr/0042).
+    pub(super) fn tell_of_peers(&mut self, settings: &Settings, turn: &mut Turn<'_>) {
+        if let Some(last) = self.peers.first() {
+            let before = std::mem::replace(&mut self.findings, PeersHeard::Somebody);
+            if before == PeersHeard::NobodyWasTold {
+                turn.tell(self.key, TellsOfPeers::Heard(last.address));
+            }
+            return;
+        }
+        // A node that overslept may be given something else first that concerns no router. It is told at
+        // the first input that does, at the latest at the deadline that is due already.
+        let due = self.no_peer_is_told_at(settings).is_some_and(|at| at <= turn.now);
+        if due && turn.observes_telling(self.key) {
+            self.findings = PeersHeard::NobodyWasTold;
+            turn.tell(self.key, TellsOfPeers::NobodyHeard(self.recipients.clone()));
+        }
+    }
+
+    /// When an Active that goes on hearing nobody says so.
+    pub(super) fn no_peer_is_told_at(&self, settings: &Settings) -> Option<MonoTime> {
+        let lists = self.recipients.iter().any(|recipient| !recipient.is_multicast());
+        let waits = lists && self.peers.is_empty() && self.findings == PeersHeard::Nobody;
+        let down =
+            active_down_interval(self.version, settings.down_adverts, settings.priority, settings.interval);
+        (waits && self.is_active()).then(|| self.since + down * 3)
+    }
 
     pub(super) fn hear_service(&mut self, settings: &Settings, heard: &Heard, now: MonoTime) {
         if !heard.priority.is_resignation() && heard.lists == Lists::Ours {

@@ -10,8 +10,8 @@
 //! Two things have a window instead of a moment: an advertisement of a router that serves, and a
 //! round of an announcement, may be sent a sixty-fourth of an interval late (1 ms at most), so that
 //! those of many routers are sent in one system call ([`crate::sim::documents::may_be_late`]).
-//! Within the window the reference accepts the moment that the core chose. Events, answers to
-//! commands and the checksum are not predicted.
+//! Within the window the reference accepts the moment that the core chose. Answers to commands, the
+//! checksum and events are not predicted, but for the two events that tell of nodes that are listed.
 //!
 //! The reference does not share code with `protocol`, nor its numbers: see
 //! [`crate::sim::documents`].
@@ -88,8 +88,12 @@ impl Reference {
             self.stopped = true;
             turn.stopped = true;
         }
-        let Turn { expected, stopped, .. } = turn;
+        let Turn { expected, told, stopped, .. } = turn;
         compare_effects(&expected, stopped, observed, &self.draining)?;
+        if !observed.iter().filter_map(turn::told_of_peers).eq(told.iter().cloned()) {
+            let seen: Vec<_> = observed.iter().filter_map(turn::told_of_peers).collect();
+            return differs("it tells of its peers what is predicted", &told, &seen);
+        }
         self.note(now, observed);
         self.compare_states(after)?;
         self.compare_deadline(wakes)
@@ -375,13 +379,13 @@ impl Reference {
         if router.must_evaluate_again() {
             router.evaluate(&self.facts, Start::Ordinary, turn);
         }
-        router.forget_silent_active(turn.now);
+        router.look_after_each_input(turn);
     }
 
     fn evaluate_all(&mut self, turn: &mut Turn<'_>) {
         for router in &mut self.routers {
             router.evaluate(&self.facts, Start::Ordinary, turn);
-            router.forget_silent_active(turn.now);
+            router.look_after_each_input(turn);
         }
         self.replace_gone(turn);
     }

@@ -156,6 +156,7 @@ impl Router {
         for instance in &mut self.instances {
             let family = instance.key.family;
             instance.set_source(facts.source(&self.spec, family, instance.source));
+            instance.recipients = facts.recipients(&self.spec, family);
         }
         self.evaluate_priority(facts);
         if self.is_idle() {
@@ -296,7 +297,11 @@ impl Router {
             None => (self.interruption_ends(turn.now), true),
         };
         faults.retain(|fault| !passing.contains(fault));
-        let could_hear = could_hear && !cut_off;
+        let deaf = |fault: &Fault| {
+            let mut families = self.instances.iter().map(|instance| instance.key.family);
+            families.any(|family| facts::prevents_receiving(&self.spec, fault, family))
+        };
+        let could_hear = could_hear && !passing.iter().any(deaf);
         self.interruption = Some(Interruption { faults: passing, until, over: false, could_hear });
         if cut_off {
             for instance in self.instances.iter_mut().filter(|instance| instance.retains()) {
@@ -510,6 +515,7 @@ impl Router {
     pub(super) fn due(&self) -> Option<MonoTime> {
         let instances = self.instances.iter().filter_map(|instance| instance.due(&self.settings));
         instances
+            .chain(self.instances.iter().filter_map(|one| one.no_peer_is_told_at(&self.settings)))
             .chain(self.handover_ends())
             .chain(self.demotion_ends())
             .chain(self.successor_watch.as_ref().map(SuccessorWatch::silent_at))
@@ -564,7 +570,7 @@ impl Router {
     }
 
     /// Called after each input.
-    pub(super) fn forget_silent_active(&mut self, now: MonoTime) {
+    pub(super) fn look_after_each_input(&mut self, turn: &mut Turn<'_>) {
         let settings = self.settings;
         for at in 0..self.instances.len() {
             let Some(family) = self.instances.get(at).map(|instance| instance.key.family) else { continue };
@@ -572,7 +578,8 @@ impl Router {
                 .faults_and_interruptions()
                 .any(|fault| facts::prevents_receiving(&self.spec, fault, family));
             if let Some(instance) = self.instances.get_mut(at) {
-                instance.forget_silent_active(&settings, cannot_receive, now);
+                instance.tell_of_peers(&settings, turn);
+                instance.forget_silent_active(&settings, cannot_receive, turn.now);
             }
         }
     }

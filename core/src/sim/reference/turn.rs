@@ -1,6 +1,6 @@
 //! One input of one node: what the reference expects after it, and what the core did.
 
-use crate::protocol::{Effect, Effects, Snapshot};
+use crate::protocol::{Effect, Effects, Event, EventKind, Snapshot};
 use crate::types::{AdverInterval, AdvertPriority, Authentication, InstanceKey, MonoTime, Version};
 use std::net::IpAddr;
 
@@ -20,6 +20,27 @@ pub(super) enum Expected {
     Announce,
     Watch,
     Ignore,
+}
+
+/// What is told of the nodes that are listed: the only events that are predicted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum TellsOfPeers {
+    /// None of these was ever heard.
+    NobodyHeard(Vec<IpAddr>),
+    /// After that was told, this one was heard.
+    Heard(IpAddr),
+}
+
+/// What an effect tells of the nodes that are listed, if it tells anything of them.
+pub(super) fn told_of_peers(effect: &Effect) -> Option<(InstanceKey, TellsOfPeers)> {
+    let Effect::Report(Event { key: Some(key), kind, .. }) = effect else { return None };
+    if let EventKind::NoPeerHeard { peers, .. } = kind {
+        Some((*key, TellsOfPeers::NobodyHeard(peers.clone())))
+    } else if let EventKind::PeerHeard { peer } = kind {
+        Some((*key, TellsOfPeers::Heard(*peer)))
+    } else {
+        None
+    }
 }
 
 /// What the reference expects in place of an effect, if the effect is predicted.
@@ -67,16 +88,26 @@ pub(super) struct Turn<'a> {
     observed: &'a Effects,
     after: &'a Snapshot,
     pub(super) expected: Vec<(InstanceKey, Expected)>,
+    pub(super) told: Vec<(InstanceKey, TellsOfPeers)>,
     pub(super) stopped: bool,
 }
 
 impl<'a> Turn<'a> {
     pub(super) const fn new(now: MonoTime, observed: &'a Effects, after: &'a Snapshot) -> Self {
-        Self { now, observed, after, expected: Vec::new(), stopped: false }
+        Self { now, observed, after, expected: Vec::new(), told: Vec::new(), stopped: false }
     }
 
     pub(super) fn expect(&mut self, key: InstanceKey, what: Expected) {
         self.expected.push((key, what));
+    }
+
+    /// Whether the core told anything of the nodes that are listed.
+    pub(super) fn observes_telling(&self, key: InstanceKey) -> bool {
+        self.observed.iter().filter_map(told_of_peers).any(|(of, _)| of == key)
+    }
+
+    pub(super) fn tell(&mut self, key: InstanceKey, what: TellsOfPeers) {
+        self.told.push((key, what));
     }
 
     fn observes_more(&self, key: InstanceKey, is: impl Fn(&Expected) -> bool) -> bool {
