@@ -16,16 +16,16 @@ pub enum Audience {
     #[default]
     Group,
     /// Each station of a list, and no other.
-    Listed(HostList),
+    Listed(StationList),
 }
 
 /// The stations of a list, in its order. The station itself may be one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct HostList {
+pub struct StationList {
     hosts: [Option<Host>; MOST],
 }
 
-impl HostList {
+impl StationList {
     /// A list of these stations, of which there are at most six.
     pub fn new(hosts: impl IntoIterator<Item = Host>) -> Self {
         let mut list = Self::default();
@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn a_list_may_name_the_station_itself_which_is_not_sent_to() {
         let hosts = [1, 2, 3].map(|number| Host { v4: number, v6: u16::from(number) });
-        let audience = Audience::Listed(HostList::new(hosts));
+        let audience = Audience::Listed(StationList::new(hosts));
         for family in [Family::Ipv4, Family::Ipv6] {
             let [own, second, third] = hosts.map(|host| host.address(family));
             assert_eq!(audience.recipients(own), [second, third]);
@@ -92,7 +92,7 @@ mod tests {
             assert!(!audience.believes(own, second, third));
             assert!(!audience.believes(own, second, family.group()));
             assert!(!Audience::Group.believes(own, second, own));
-            let without = Audience::Listed(HostList::new(hosts).without(hosts[1]));
+            let without = Audience::Listed(StationList::new(hosts).without(hosts[1]));
             assert!(!without.believes(own, second, own));
         }
     }

@@ -1,7 +1,7 @@
 //! What a random world draws of unicast: lists of stations, whole ones and ones in which a station is
 //! missing; cuts in one direction; and reloads of the lists.
 
-use super::audience::{Audience, HostList};
+use super::audience::{Audience, StationList};
 use super::checker::Violation;
 use super::clock::TrueTime;
 use super::lan::{Path, Port};
@@ -49,8 +49,8 @@ impl MeshDraw {
         self.mended
     }
 
-    fn whole(&self) -> HostList {
-        HostList::new(self.hosts.iter().copied())
+    fn whole(&self) -> StationList {
+        StationList::new(self.hosts.iter().copied())
     }
 
     /// Gives the stations of some worlds a list: all of them the same, at times without their own
@@ -84,7 +84,7 @@ impl MeshDraw {
         }
     }
 
-    fn without_another(&mut self, list: HostList, own: Host) -> HostList {
+    fn without_another(&mut self, list: StationList, own: Host) -> StationList {
         let others: Vec<Host> = list.hosts().filter(|host| *host != own).collect();
         self.rng.pick(&others.iter().map(|host| list.without(*host)).collect::<Vec<_>>(), list)
     }
@@ -98,7 +98,7 @@ impl MeshDraw {
         Some(SpecChange::Audience(match self.rng.below(4) {
             0 if self.unicast => Audience::Group,
             // It is the only one in its list, which is a fault.
-            1 => Audience::Listed(HostList::new([own])),
+            1 => Audience::Listed(StationList::new([own])),
             2 => Audience::Listed(self.without_another(whole, own)),
             _ => Audience::Listed(whole),
         }))

@@ -5,7 +5,7 @@ use crate::lab::{BOTH, DELAY, Lab, V4, every, ms, node, patient, secs, watching}
 use std::time::Duration;
 use vrrpd_core::protocol::{CheckResult, DemoteOutcome, Fault, Force, StateName, Track};
 use vrrpd_core::sim::Port;
-use vrrpd_core::sim::audience::{Audience, HostList};
+use vrrpd_core::sim::audience::{Audience, StationList};
 use vrrpd_core::sim::connections::{ConnectionSetup, Partners, Strictness};
 use vrrpd_core::sim::lan::Path;
 use vrrpd_core::sim::node::{Host, NodeSetup};
@@ -32,7 +32,7 @@ fn host(at: usize) -> Host {
 
 /// The list of the stations at these places.
 fn list(places: impl IntoIterator<Item = usize>) -> Audience {
-    Audience::Listed(HostList::new(places.into_iter().map(host)))
+    Audience::Listed(StationList::new(places.into_iter().map(host)))
 }
 
 /// The same list for all of these nodes, with their own address in it.
