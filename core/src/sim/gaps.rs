@@ -76,7 +76,10 @@ impl World {
     pub(super) fn allow_gap_if_last_successor(&mut self, views: &Views, port: Port) {
         for (number, views) in views {
             let hopeless = |leaver: &StationView| {
-                !views.iter().any(|view| view.port != port && view.is_willing() && obeys(view, leaver))
+                !views.iter().any(|view| {
+                    let hears = view.hears.contains(leaver.port);
+                    hears && view.port != port && view.is_willing() && obeys(view, leaver)
+                })
             };
             if views.iter().any(|view| view.port != port && view.leaving && hopeless(view)) {
                 self.checkers.of_mut(*number).allow_gap(self.now);

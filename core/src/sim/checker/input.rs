@@ -275,8 +275,9 @@ impl Checker {
 
     fn judge_leaving(&mut self, now: TrueTime, port: Port, after: &NodeView) -> Result<(), Violation> {
         // A hand-over that failed may be followed at once by another one, because a fault
-        // happened in the meantime.
-        let most = self.bounds.handover() * 2;
+        // happened in the meantime. Where one family cannot send that it leaves, its Backups take
+        // over when their timers fire, and the router waits for that (docs/adr/0009).
+        let most = self.bounds.handover() + self.bounds.handover().max(self.bounds.active_down());
         let Some(record) = self.records.get_mut(port.0) else { return Ok(()) };
         record.leaving_since = after.handing_over.then(|| record.leaving_since.unwrap_or(now));
         match (record.leaving_since, self.healthy_since) {
