@@ -20,6 +20,7 @@ use super::clock::TrueTime;
 use super::groups::Strangers;
 use super::lan::Port;
 use super::router::RouterNumber;
+use super::view::in_family;
 use super::world::WorldSetup;
 use crate::types::{AdvertPriority, Family, InstanceKey};
 use input::Requests;
@@ -65,8 +66,8 @@ struct Record {
     requests: Requests,
     rate: Rate,
     active_since: Option<TrueTime>,
-    /// When the station was last seen to be Active and not leaving.
-    last_active: Option<TrueTime>,
+    /// When the station was last seen to be Active in IPv4 and in IPv6.
+    last_active: [Option<TrueTime>; 2],
     /// When the station was last scheduled again.
     woken: Option<TrueTime>,
     /// Since when the station is Backup.
@@ -221,12 +222,13 @@ impl Checker {
         self.records.get(port.0).and_then(|record| record.woken)
     }
 
-    /// Whether a station has been Active since the last fault, and could advertise it. A station
+    /// Whether a station has been Active in a family since the last fault, and could advertise it. (In
+    /// VRRPv2 a router takes over in IPv6 first, and in IPv4 after its Skew_Time.) A station
     /// that overslept and must not preempt steps back without an advertisement: the hosts beside it
     /// learn this only from the next refresh of the winner.
-    pub(super) fn was_active_since_faults_ended(&self, port: Port) -> bool {
+    pub(super) fn was_active_since_faults_ended(&self, port: Port, family: Family) -> bool {
         let record = self.records.get(port.0).filter(|record| record.woken.is_none());
-        let last = record.and_then(|record| record.last_active);
+        let last = record.and_then(|record| in_family(record.last_active, family));
         self.healthy_since.is_some_and(|calm| last.is_some_and(|last| last > calm))
     }
 

@@ -286,7 +286,7 @@ impl World {
             let Some(active) = active.filter(|active| active.port != station) else { continue };
             let deposed = self.node(station).is_some_and(|node| node.run == ProcessState::Up)
                 && component(views, station) == active.component
-                && checker.was_active_since_faults_ended(station);
+                && checker.was_active_since_faults_ended(station, key.family);
             if deposed {
                 let seen = format!("{key} at port {}, {} is Active", host.0, active.port.0);
                 return Err(Violation::by(station, self.now, "at rest hosts have found the Active", seen));

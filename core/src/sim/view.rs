@@ -66,8 +66,9 @@ pub const fn preempts(role: &Role) -> Preempt {
     }
 }
 
-pub(super) const fn in_family(flags: [bool; 2], family: Family) -> bool {
-    let [v4, v6] = flags;
+/// Of two values, of IPv4 and of IPv6, that of a family.
+pub(super) const fn in_family<T: Copy>(values: [T; 2], family: Family) -> T {
+    let [v4, v6] = values;
     match family {
         Family::Ipv4 => v4,
         Family::Ipv6 => v6,

@@ -21,8 +21,8 @@ impl Checker {
             let Some(record) = self.records.get_mut(view.port.0) else { continue };
             record.listening_since = view.is_backup().then(|| record.listening_since.unwrap_or(now));
             record.active_since = view.is_active().then(|| record.active_since.unwrap_or(now));
-            if view.is_active() {
-                record.last_active = Some(now);
+            for (active, last) in view.active.into_iter().zip(&mut record.last_active) {
+                *last = active.then_some(now).or(*last);
             }
         }
         displaced_wrongly?;
