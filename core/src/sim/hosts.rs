@@ -158,7 +158,9 @@ impl World {
     pub(super) fn note_yields(&mut self, port: Port) {
         let Some(Station::Ours(node)) = self.stations.get(port.0) else { return };
         let mut yielded = Vec::new();
-        for router in &node.routers {
+        // What leaves because of a reload has the list of its own configuration, in which others may be
+        // missing: they do not hear that it leaves.
+        for router in node.routers.iter().filter(|router| !router.leaves_with_another_list()) {
             let keys = self.families.iter().map(|family| router.number.key(*family));
             let was = |key: &InstanceKey| router.before.state(*key) == StateName::Active;
             let is = |key: &InstanceKey| router.view.state(*key) == StateName::Backup;

@@ -183,6 +183,13 @@ impl SimRouter {
         kind
     }
 
+    /// Whether a hand-over is under way, or ended with the last input, that may be the one of a
+    /// configuration in which other nodes were listed.
+    pub(super) fn leaves_with_another_list(&self) -> bool {
+        let now = self.given.as_ref().map(|spec| &spec.destinations);
+        self.before.handing_over && self.former_destinations.iter().any(|former| Some(former) != now)
+    }
+
     /// What the core did for this router alone.
     pub(super) fn own_effects(&self, effects: &Effects) -> Effects {
         let is_own = |key: InstanceKey| RouterNumber::of(key) == self.number;
