@@ -403,21 +403,16 @@ impl Instance {
     /// The instance becomes Active: the kernel is asked first (docs/adr/0004).
     pub(super) fn take_over(&mut self, settings: &Settings, turn: &mut Turn<'_>) {
         let now = turn.now;
-        let served = |peer: &Peer| {
-            let interval = documents::believed(self.version, peer.interval, settings.interval);
-            !peer.priority.is_resignation() && now.since(peer.heard) <= not_overdue(interval)
+        // After a reload, too: in VRRPv2 others advertise as often as we do (RFC 3768 §7.1), and no interval
+        // is believed that is far longer than ours (docs/adr/0019).
+        let on_time = |heard, interval| {
+            now.since(heard) <= not_overdue(documents::believed(self.version, interval, settings.interval))
         };
-        // In VRRPv2 others advertise as often as we do, also after a reload (RFC 3768 §7.1).
-        let expected = |interval| match self.version {
-            Version::V2 => settings.interval,
-            Version::V3 => interval,
-        };
+        let served = |peer: &Peer| !peer.priority.is_resignation() && on_time(peer.heard, peer.interval);
         let from = match &self.state {
             State::Initialize => TakenFrom::Resigned,
             State::Backup(backup) => match backup.seen {
-                Seen::Lower(heard, interval) if now.since(heard) <= not_overdue(expected(interval)) => {
-                    TakenFrom::Live
-                }
+                Seen::Lower(heard, interval) if on_time(heard, interval) => TakenFrom::Live,
                 Seen::Resignation => TakenFrom::Resigned,
                 Seen::Lower(..) | Seen::Silence if self.peers.iter().any(served) => TakenFrom::Live,
                 Seen::Lower(..) | Seen::Silence => TakenFrom::Nobody,
