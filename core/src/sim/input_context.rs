@@ -99,19 +99,9 @@ pub(super) fn before_release(effects: &Effects, effect: &Effect, key: InstanceKe
 /// Whether `effect` is a further copy of an advertisement: it goes to another node than the first of this
 /// input, and is the same advertisement to those who count them.
 pub(super) fn is_copy(effects: &Effects, effect: &Effect) -> bool {
-    let destination = |one: &Effect| match one {
-        Effect::Advertise { key, destination, .. } => Some((*key, *destination)),
-        Effect::HoldAddresses { .. }
-        | Effect::DrainAddresses { .. }
-        | Effect::ResetConnections(..)
-        | Effect::ReleaseAddresses { .. }
-        | Effect::Announce { .. }
-        | Effect::WatchAnnouncements { .. }
-        | Effect::IgnoreAnnouncements { .. }
-        | Effect::Report(_)
-        | Effect::Answer { .. }
-        | Effect::SaveDemotion { .. }
-        | Effect::Stopped => None,
+    let destination = |one: &Effect| {
+        let Effect::Advertise { key, destination, .. } = one else { return None };
+        Some((*key, *destination))
     };
     let Some((key, to)) = destination(effect) else { return false };
     let first = effects.iter().filter_map(destination).find(|(of, _)| *of == key);
